@@ -1,0 +1,18 @@
+#!/bin/sh
+# dan adds a test, and asks ada to look at it.
+. "$(dirname "$0")/agents.sh"
+quiet rally enter --role tester --path tests
+quiet rally say claim --path tests/test_demo_weeks.py --run demo --step test --parent-step weeks \
+    --subject "a test for weeks"
+say "claimed tests/test_demo_weeks.py, waiting for weeks to land"
+quiet rally wait --until step:weeks --run demo --timeout 60s
+may_write tests/test_demo_weeks.py || exit 1
+cat >tests/test_demo_weeks.py <<'TEST'
+from rally.model.durations import parse_duration_ms
+
+
+def test_a_week_has_seven_days() -> None:
+    assert parse_duration_ms("1w") == parse_duration_ms("7d")
+TEST
+land test tests/test_demo_weeks.py python3 -m pytest -q --no-header -p no:cacheprovider tests/test_demo_weeks.py
+quiet rally leave

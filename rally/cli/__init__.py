@@ -1,0 +1,1 @@
+"""The command line: parsing with click, rendering text and JSON."""

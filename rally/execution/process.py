@@ -1,0 +1,55 @@
+"""The only file of rally that starts processes (law 1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+# The shell starts the program in the background and ends, so the program becomes a child of init: a
+# starter that lives long never has to collect it, and os.fork(), unsafe beside threads, is not
+# needed.
+_IN_BACKGROUND = '"$@" &'
+
+
+def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], log_path: str | None) -> int:
+    """Start a program that outlives this process: its own session, `/` as folder, no standard
+    input.
+
+    Args:
+        argv: the program, absolute, and its arguments.
+        env: its whole environment.
+        log_path: file that its standard error is appended to; None: discarded.
+
+    Returns:
+        The read end of the pipe that is the program's standard output, for the caller to close. End
+        of file on it means that the program ended, or that it closed or redirected its output.
+
+    Raises:
+        OSError: nothing was started.
+    """
+    import subprocess  # noqa: PLC0415  (5 ms: only for those who start something)
+
+    log_fd = os.open(
+        log_path or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        read_end, write_end = os.pipe()
+        try:
+            subprocess.run(  # noqa: S603 -- an argument list, passed through "$@" unread
+                ["/bin/sh", "-c", _IN_BACKGROUND, "sh", *argv],
+                env=dict(env),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=log_fd,
+                start_new_session=True,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            os.close(read_end)
+            raise OSError(f"cannot start {argv[0]}: {error}") from error
+        finally:
+            os.close(write_end)
+    finally:
+        os.close(log_fd)
+    return read_end

@@ -1,0 +1,1 @@
+"""Write boundaries: one pure function per finding (contract K1-K6)."""

@@ -1,0 +1,1 @@
+"""Pure decisions: (state, request, now) to the facts to append, or a refusal."""

@@ -1,0 +1,146 @@
+"""decide(context, asked): from a checked wish to the facts to append, or a refusal (law 2's input).
+
+Pure: the same state, past and time give the same decision. Nothing here appends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rally.facilitation.decide import claims, dialogue, presence, standbys, tasks
+from rally.facilitation.decide.context import Context, Decision, warning
+from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
+from rally.model.clock import from_rfc3339, to_rfc3339
+from rally.model.durations import format_duration
+from rally.model.errors import Refused
+from rally.model.fact import Fact
+
+
+def plain(context: Context, asked: Asked) -> Decision:
+    """A fact that needs no permission; what it refs must exist."""
+    content = context.begin(asked)
+    if "ref" in content:
+        content["ref"] = context.known(content["ref"], "--ref").event_id
+    return Decision([content])
+
+
+DECIDERS: dict[str, Callable[[Context, Asked], Decision]] = {
+    "enter": presence.enter,
+    "leave": presence.leave,
+    "claim": claims.claim,
+    "renew": claims.renew,
+    "release": claims.release,
+    "artifact": dialogue.artifact,
+    "blocker": plain,
+    "resolve": dialogue.resolve,
+    "decision": dialogue.decision,
+    "handoff": dialogue.handoff,
+    "receipt": dialogue.receipt,
+    "risk": plain,
+    "lesson": plain,
+    "note": plain,
+    "standby": standbys.standby,
+    "wake": standbys.wake,
+    "retract": dialogue.retract,
+    "lead": presence.lead,
+    "mission": presence.mission,
+    "task": tasks.add,
+}
+
+
+def decide(context: Context, asked: Asked) -> Decision:
+    """The facts that follow from a wish.
+
+    Raises:
+        UsageError, Refused: nothing is to be appended.
+    """
+    decision = DECIDERS[asked.kind](context, asked)
+    if asked.kind not in ("enter", "leave", "lead", "mission", "task"):
+        known = context.state.tools.get(asked.tool)
+        if known is None or not known.present:
+            decision.warnings.append(
+                warning(
+                    "not-entered",
+                    f"{asked.tool} has not entered the room; it is recorded and not counted as present "
+                    f"(rally enter --tool {asked.tool})",
+                )
+            )
+    return decision
+
+
+# What differs between two tellings of the same thing, and is no content.
+_MOMENT = frozenset(
+    ("event_id", "seq", "created_at", "prev", "hash", "lease_expires_at", "fence", "origin", "trust")
+)
+_RELATIVE = ("wake_after", "ack_by")
+
+
+def replay_of(context: Context, asked: Asked) -> Fact | None:
+    """The fact that was said first with the same key, if the content is the same (contract F6).
+
+    The content is compared as it would be stored now; a time that was given relative to the moment
+    (`+30m`) is the same when it is as far from its own fact's moment.
+
+    Raises:
+        Refused: `key-conflict`, when the key was used with other content.
+    """
+    key = asked.content.get("key")
+    first = context.past.by_key(key) if key else None
+    if first is None:
+        return None
+    told, now_told = dict(first.doc), as_stored(context, asked)
+    for name in _RELATIVE:
+        before, now = told.pop(name, None), now_told.pop(name, None)
+        if before == now:
+            continue
+        if before is None or now is None or _offset(first.doc, before) != _offset(now_told, now):
+            raise _key_conflict(str(key), first, name)
+    for name in sorted((told.keys() | now_told.keys()) - _MOMENT):
+        if told.get(name) != now_told.get(name):
+            raise _key_conflict(str(key), first, name)
+    return first
+
+
+def _offset(doc: dict[str, Any], instant: str) -> int:
+    return from_rfc3339(instant) - from_rfc3339(doc["created_at"])
+
+
+def _key_conflict(key: str, first: Fact, name: str) -> Refused:
+    return Refused(
+        "key-conflict",
+        f"--key {key} was used by {first.tool} for {first.kind} {first.event_id} with another {name}",
+        hint="use a new key for a new fact",
+        details={"fact_id": first.event_id, "seq": first.seq, "differs": name},
+    )
+
+
+def as_stored(context: Context, asked: Asked) -> dict[str, Any]:
+    """What the fact of a wish would hold, whatever the state says about it by now."""
+    content = context.begin(asked)
+    options = asked.options
+    for name in ("ref", "claim"):
+        if name in content and (fact := context.past.fact(content[name])) is not None:
+            content[name] = fact.event_id
+    match asked.kind:
+        case "claim":
+            content.setdefault("mode", "exclusive")
+            ttl_ms = options.get("ttl_ms", TTL_MS_DEFAULT)
+            content["ttl"] = format_duration(ttl_ms)
+        case "handoff":
+            content.setdefault("intent", "work")
+            if ack_within_ms := options.get("ack_within_ms"):
+                content["ack_by"] = to_rfc3339(context.now_ms + ack_within_ms)
+        case "decision":
+            content.setdefault("status", "binding")
+        case "release" if "ref" in content:
+            content.pop("paths", None)
+            if options.get("force"):
+                content["data"] = {**content.get("data", {}), "forced": True}
+        case "standby":
+            return standbys.standby(context, asked).contents[0]
+        case "retract":
+            return dialogue.retract(context, asked).contents[0]
+        case _:
+            pass
+    return content

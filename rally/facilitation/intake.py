@@ -1,0 +1,279 @@
+"""The door: what a caller sent becomes checked content, or a usage error; nothing is decided here.
+
+Every field is checked by the one table in `model.kinds`, whatever way it came in (command line,
+socket, program), so all doors accept and refuse the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from rally.model.durations import parse_duration_ms
+from rally.model.errors import UsageError
+from rally.model.kinds import (
+    EVIDENCE_ENTRIES_MAX,
+    FIELD_BY_NAME,
+    KIND_BY_NAME,
+    LIST_ENTRIES_MAX,
+    PATHS_MAX,
+    SAY_FIELDS,
+    SAYABLE,
+    Field,
+)
+from rally.model.text import check_encodable, check_identity, check_tool, nearest
+
+TTL_MS_MIN = 1_000
+TTL_MS_MAX = 7 * 86_400_000
+TTL_MS_DEFAULT = 30 * 60_000
+WAIT_MS_MAX = 24 * 3_600_000
+
+Canonical = Callable[[str], str]
+
+
+@dataclass(slots=True)
+class Asked:
+    """One checked wish to write a fact.
+
+    Attributes:
+        content: fields in their stored form, empty ones absent, paths canonical. Times that depend
+            on the moment of writing are still as written, under `options`.
+        options: what steers the decision and is not stored: `ttl_ms`, `wait_ms`, `ack_within_ms`,
+            `wake_after` (text), `force`, `release`.
+    """
+
+    kind: str
+    tool: str
+    session_id: str | None
+    content: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def check_kind(kind: str) -> str:
+    """A kind that `say` writes.
+
+    Raises:
+        UsageError: `unknown-kind` (lists the kinds, names a near miss) or `not-sayable`.
+    """
+    known = KIND_BY_NAME.get(kind)
+    if known is None:
+        near = nearest(kind, SAYABLE)
+        raise UsageError(
+            "unknown-kind",
+            f"unknown kind {kind!a}; the kinds are: {' '.join(SAYABLE)}",
+            hint=f"rally say {near}" if near else "rally say note",
+            details={"kinds": list(SAYABLE), "nearest": near},
+        )
+    if known.command:
+        raise UsageError(
+            "not-sayable", f"`say` does not write {kind!r} facts", hint=f"{known.command} --help"
+        )
+    return kind
+
+
+def check_caller(tool: str | None, session_id: str | None) -> tuple[str, str | None]:
+    """Who calls.
+
+    Raises:
+        UsageError: `missing-tool`, `bad-tool`, or what `check_identity` raises.
+    """
+    if not tool:
+        raise UsageError(
+            "missing-tool", "who is calling? no --tool was given",
+            hint="--tool claude:1, or export RALLY_TOOL=claude:1",
+        )  # fmt: skip
+    check_tool(tool)
+    if session_id:
+        check_identity(session_id, "--session-id")
+    return tool, session_id or None
+
+
+def admit(
+    kind: str,
+    caller: tuple[str, str | None],
+    given: Mapping[str, Any],
+    canonical: Canonical,
+) -> Asked:
+    """Check everything that was given for one `say`.
+
+    Args:
+        kind: the kind as it was typed.
+        caller: tool and session id, checked already.
+        given: values by field name (see `SAY_FIELDS`); None, empty text and empty lists count as
+            not given, except that an empty text for a required field is said to be empty.
+        canonical: brings one path to the one form (contract C1).
+
+    Raises:
+        UsageError: for the first value that is wrong. Nothing is written.
+    """
+    check_kind(kind)
+    asked = Asked(kind, caller[0], caller[1], {})
+    for name in given:
+        if name not in FIELD_BY_NAME:
+            raise UsageError("bad-field", f"no such field: {name!a}", hint="rally say --help")
+    for spec in SAY_FIELDS:
+        value = given.get(spec.name)
+        if value is None or value in ("", [], (), False):
+            continue
+        if spec.kinds and kind not in spec.kinds:
+            raise UsageError(
+                "bad-field",
+                f"{spec.flag} does not go with {kind}; it goes with {', '.join(spec.kinds)}",
+                hint=f"rally say {spec.kinds[0]} --help",
+            )
+        _admit_value(asked, spec, value, canonical)
+    _require(kind, asked)
+    return asked
+
+
+def _require(kind: str, asked: Asked) -> None:
+    have = asked.content.keys() | asked.options.keys()
+    if "ref_standby" in have:
+        asked.content["ref"] = asked.options.pop("ref_standby")
+    for required in KIND_BY_NAME[kind].requires:
+        names = (required,) if isinstance(required, str) else required
+        if have.isdisjoint(names):
+            flags = " or ".join(FIELD_BY_NAME[name].flag for name in names)
+            raise UsageError(
+                "missing-field", f"{kind} needs {flags}",
+                hint=f"rally say {kind} {FIELD_BY_NAME[names[0]].flag} …",
+                details={"missing": list(names)},
+            )  # fmt: skip
+    if kind == "claim":
+        _require_something_to_hold(asked)
+
+
+def _require_something_to_hold(asked: Asked) -> None:
+    content = asked.content
+    if not (content.get("paths") or content.get("resources")):
+        if not ("run" in content and "step" in content):
+            raise UsageError(
+                "claims-nothing",
+                "a claim must name what it holds: --path, --resource, or --run with --step",
+                hint="rally say claim --path src/",
+            )
+
+
+def _admit_value(asked: Asked, spec: Field, value: Any, canonical: Canonical) -> None:
+    values = value if spec.many else [value]
+    if not isinstance(values, list | tuple):
+        values = [values]
+    most = {"paths": PATHS_MAX, "evidence": EVIDENCE_ENTRIES_MAX}.get(spec.name, LIST_ENTRIES_MAX)
+    if len(values) > most:
+        raise UsageError(
+            "too-long", f"{spec.flag} was given {len(values)} times, at most {most} are allowed",
+            hint="say it in several facts",
+        )  # fmt: skip
+    checked = [_check_one(spec, one, canonical) for one in values]
+    if spec.form in ("duration", "instant"):
+        _admit_time(asked, spec, checked[0])
+    elif not spec.stored:
+        asked.options[spec.name] = checked[0]
+    elif spec.many:
+        asked.content[spec.name] = list(dict.fromkeys(checked))
+    else:
+        asked.content[spec.name] = checked[0]
+
+
+def _admit_time(asked: Asked, spec: Field, text: str) -> None:
+    if spec.name == "ttl":
+        asked.options["ttl_ms"] = parse_duration_ms(
+            text, min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl"
+        )
+    elif spec.name == "wait":
+        asked.options["wait_ms"] = parse_duration_ms(text, max_ms=WAIT_MS_MAX, name="--wait")
+    elif spec.name == "ack_within":
+        asked.options["ack_within_ms"] = parse_duration_ms(text, min_ms=1_000, name="--ack-within")
+    else:
+        asked.options["wake_after"] = text
+
+
+def _check_one(spec: Field, value: Any, canonical: Canonical) -> Any:  # noqa: PLR0911
+    """One value in its stored form. (One return per form reads better than a chain.)"""
+    if spec.form == "switch":
+        return bool(value)
+    if spec.form == "json":
+        return check_data(value)
+    if not isinstance(value, str):
+        raise UsageError(
+            "bad-value", f"{spec.flag} must be text, not {type(value).__name__}: {value!a}",
+            hint=f"{spec.flag} TEXT",
+        )  # fmt: skip
+    if spec.form == "path":
+        return canonical(value)
+    if spec.form == "identity":
+        return check_identity(value, spec.flag)
+    if spec.form == "tool":
+        return check_tool(value, name=spec.flag, reserved_ok=frozenset({"all"}))
+    if spec.form == "condition":
+        return check_condition(value, canonical)
+    if spec.form == "choice":
+        return check_choice(value, spec.flag, spec.choices)
+    raw = check_encodable(value, spec.flag)
+    size, unit = (len(value), "characters") if spec.name == "subject" else (len(raw), "bytes")
+    if size > spec.limit:
+        raise UsageError(
+            "too-long", f"{spec.flag} has {size} {unit}, at most {spec.limit} are allowed",
+            hint="shorten it, or put it into a file and name that with --uri",
+        )  # fmt: skip
+    return value
+
+
+def check_choice(value: str, flag: str, choices: tuple[str, ...]) -> str:
+    """One of a few words.
+
+    Raises:
+        UsageError: `bad-value`, listing the words.
+    """
+    if value not in choices:
+        near = nearest(value, choices)
+        raise UsageError(
+            "bad-value", f"{flag} is {value!a}; it must be one of {', '.join(choices)}",
+            hint=f"{flag} {near or choices[0]}",
+            details={"choices": list(choices)},
+        )  # fmt: skip
+    return value
+
+
+def check_data(value: Any) -> dict[str, Any]:
+    """A JSON object, given as text or (through the socket) as an object.
+
+    Raises:
+        UsageError: `bad-value`, when it is no JSON object; `bad-text`, when a text in it holds NUL
+            or is not UTF-8.
+    """
+    try:
+        document = orjson.loads(value) if isinstance(value, str) else value
+        raw = orjson.dumps(document)
+    except (TypeError, ValueError, UnicodeEncodeError):
+        raise UsageError(
+            "bad-value", "--data is not JSON", hint="""--data '{"port": 5432}'"""
+        ) from None
+    if not isinstance(document, dict):
+        raise UsageError(
+            "bad-value", f"--data is a JSON {type(document).__name__}, not an object",
+            hint="""--data '{"port": 5432}'""",
+        )  # fmt: skip
+    if b"\\u0000" in raw:
+        raise UsageError("bad-text", "--data holds a NUL character", hint="send it without")
+    return document
+
+
+def check_condition(value: str, canonical: Canonical) -> str:
+    """A condition of contract S4 in its stored form: `step:ID`, `fact:ID` or `free:PATH`.
+
+    Raises:
+        UsageError: `bad-condition`, or what the path or the identity raises.
+    """
+    form, colon, rest = value.partition(":")
+    if not colon or not rest or form not in ("step", "fact", "free"):
+        raise UsageError(
+            "bad-condition", f"--until is {value!a}; it must be step:ID, fact:ID or free:PATH",
+            hint="--until free:src/app.py",
+        )  # fmt: skip
+    if form == "free":
+        return f"free:{canonical(rest)}"
+    return f"{form}:{check_identity(rest, '--until')}"

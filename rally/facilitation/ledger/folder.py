@@ -1,0 +1,118 @@
+"""The room's folder `.rally`, and the lock by which processes take turns at making files in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rally.facilitation.ledger.failures import as_failure
+from rally.model.errors import Failure
+
+ROOM_FOLDER = ".rally"
+_IGNORE_ALL = b"*\n"
+_PAUSE_S = 0.005
+_TRIES_MAX = 1_000
+
+
+def prepare_room_folder(root: Path) -> Path:
+    """Make `<root>/.rally` (0700), ignored by git through a file of its own, and answer its path.
+
+    Repeating it, from any number of processes at once, does no harm, and completes what a killed
+    process began. What is there already is left as it is.
+
+    Raises:
+        Failure: `unwritable`, `disk-full` or `unavailable`; a folder that this call made is gone
+            again.
+    """
+    folder = root / ROOM_FOLDER
+    made = False
+    try:
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise Failure(
+                    "unwritable", f"{folder} is not a folder", hint=f"move {folder} away"
+                ) from None
+        else:
+            made = True
+            folder.chmod(0o700)  # mkdir lets the umask take away even the owner's bits
+        _keep_out_of_git(folder)
+        if made:
+            sync_folder(root)
+    except OSError as error:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()  # refuses when another process has already begun to use it
+        raise as_failure(error, folder) from error
+    return folder
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Have git ignore the whole folder, this file included, and touch no file of the user's."""
+    ignore = folder / ".gitignore"
+    # An empty one is what a process that was killed in between leaves behind. Two that write it at
+    # once write the same two bytes to the same place, so neither needs a temporary name.
+    if not ignore.exists() or ignore.stat().st_size == 0:
+        try:
+            ignore.write_bytes(_IGNORE_ALL)
+        except OSError:
+            with suppress(OSError):
+                ignore.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def folder_lock(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the folder's lock; answers whether it is held. A killed holder loses it at once.
+
+    The lock is on the folder itself, so it leaves no file behind. Where the file system has no such
+    locks the answer is False and the caller must be safe without.
+
+    Args:
+        wait: whether to wait (about five seconds) for another holder, or to answer False.
+
+    Raises:
+        Failure: `busy`, after waiting; or what opening the folder met.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise as_failure(error, folder) from error
+    try:
+        yield _lock(handle, folder, tries=_TRIES_MAX if wait else 1, must=wait)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path, *, tries: int, must: bool) -> bool:
+    for left in range(tries, 0, -1):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left > 1:
+                time.sleep(_PAUSE_S)
+        except OSError:
+            return False
+        else:
+            return True
+    if must:
+        raise Failure(
+            "busy", f"another process kept {folder} locked for too long",
+            hint="run the command again",
+        )  # fmt: skip
+    return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the file system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

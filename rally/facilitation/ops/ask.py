@@ -1,0 +1,235 @@
+"""check, check-ci, room, next, inbox, dag, wake-due, whoami: questions about now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rally import __version__
+from rally.facilitation.checks.before_write import before_write
+from rally.facilitation.checks.closing import before_complete, check_ci
+from rally.facilitation.checks.finding import Finding, Question, allowed
+from rally.facilitation.decide.context import Context
+from rally.facilitation.intake import check_caller
+from rally.facilitation.ledger.port import FactQuery
+from rally.facilitation.ops.common import Ask, Reply
+from rally.facilitation.projections import inbox as inboxes
+from rally.facilitation.projections import room as rooms
+from rally.facilitation.projections.next_action import next_action
+from rally.facilitation.projections.show import show_claim, tool_status
+from rally.facilitation.projections.wake_due import next_due_ms, wake_due
+from rally.facilitation.state.leases import own_claims
+from rally.model.clock import to_rfc3339
+from rally.model.errors import UsageError
+from rally.model.fact import Fact
+from rally.model.text import check_identity, check_tool
+
+PHASES = ("before-write", "before-complete", "before-commit", "range")
+
+
+async def check(ask: Ask) -> Reply:
+    """Write boundaries (contract K1-K5). `paths` are the files of the commit for the git phases."""
+    params = ask.params
+    phase = str(params.get("phase", ""))
+    if phase not in PHASES:
+        raise UsageError(
+            "usage", f"no such check: {phase!a}", hint="rally check before-write --path …",
+            details={"choices": list(PHASES)},
+        )  # fmt: skip
+    tool, session_id = ask.caller()
+    fence = params.get("fence")
+    step = None
+    if params.get("run") and params.get("step"):
+        step = (check_identity(params["run"], "--run"), check_identity(params["step"], "--step"))
+    elif params.get("step"):
+        raise UsageError("missing-field", "--step needs --run", hint="--run RUN --step STEP")
+    paths = ask.paths()
+    judge = before_complete if phase == "before-complete" else before_write
+
+    def look(context: Context) -> list[Finding]:
+        question = Question(
+            context.state, context.now_ms, tool, session_id, paths,
+            fence=fence, step=step, require_claim=bool(params.get("require_claim")),
+        )  # fmt: skip
+        return judge(question)
+
+    findings, warnings = await ask.service.read_with_warnings(look, renews=(tool, session_id))
+    if phase in ("before-commit", "range") and not paths:
+        # Nothing staged, nothing to say about paths: not the caller's mistake.
+        findings = [finding for finding in findings if finding.code != "missing-path"]
+    strict = bool(params.get("strict"))
+    data = {
+        "phase": phase,
+        "tool": tool,
+        "allow": allowed(findings),
+        "mode": "strict" if strict else "warn",
+        "paths": list(paths),
+        "findings": [finding.as_json() for finding in findings],
+    }
+    return Reply(data, warnings)
+
+
+async def ci(ask: Ask) -> Reply:
+    """What should not be open when work is merged (contract K6)."""
+    limit = ask.limit(rooms.LIMIT_DEFAULT)
+    bare = FactQuery(
+        kinds=frozenset({"artifact"}), hide_retracted=True, newest_first=True,
+        limit=limit or None, where=lambda fact: not fact.get("evidence"),
+    )  # fmt: skip
+    artifacts = await ask.service.ledger.select(bare)
+    findings = await ask.service.read(
+        lambda context: check_ci(context.state, context.now_ms, artifacts[::-1])
+    )
+    strict = bool(ask.params.get("strict"))
+    data = {
+        "mode": "strict" if strict else "warn",
+        "clean": not findings,
+        "findings": [finding.as_json() for finding in findings],
+    }
+    return Reply(data, [])
+
+
+def lens_of(ask: Ask) -> rooms.Lens:
+    """The filters of `room`."""
+    params = ask.params
+    tool = params.get("tool")
+    if tool:
+        check_tool(tool)
+    run = params.get("run")
+    return rooms.Lens(
+        tool=tool or None,
+        paths=ask.paths(),
+        run=check_identity(run, "--run") if run else None,
+        since_seq=int(params.get("since") or 0),
+        limit=ask.limit(rooms.LIMIT_DEFAULT),
+    )
+
+
+async def room(ask: Ask) -> Reply:
+    """The whole room (contract P2)."""
+    lens, service = lens_of(ask), ask.service
+    query = FactQuery(
+        kinds=frozenset({"artifact"}), run=lens.run, since_seq=lens.since_seq,
+        newest_first=True, limit=lens.limit or None, hide_retracted=True,
+        where=lens.sees if lens.tool or lens.paths else None,
+    )  # fmt: skip
+    artifacts = await service.ledger.select(query)
+    matching = None
+    if not lens.wide_open:
+        matching = await service.ledger.count(query)
+    waiting = [entry.shown for entry in service.queue.entries]
+
+    def look(context: Context) -> dict[str, Any]:
+        total = context.state.artifacts_total if matching is None else matching
+        return rooms.room(
+            context.state, lens, context.now_ms, artifacts=(artifacts, total), waiting=waiting
+        )
+
+    return Reply({"room": service.root, **await service.read(look)}, [])
+
+
+async def next_(ask: Ask) -> Reply:
+    """The one thing to do now (contract P3)."""
+    caller = ask.caller()
+    run = ask.params.get("run")
+    data = await ask.service.read(
+        lambda context: next_action(context.state, caller, context.now_ms, run=run), renews=caller
+    )
+    return Reply({"tool": caller[0], **data}, [])
+
+
+async def inbox(ask: Ask) -> Reply:
+    """What a tool was asked; with `sent`, what it asked others (contract P4)."""
+    caller = ask.caller()
+    tool = caller[0]
+    if not ask.params.get("sent"):
+        data = await ask.service.read(
+            lambda context: inboxes.inbox(context.state, tool, context.now_ms), renews=caller
+        )
+        return Reply(data, [])
+    ledger = ask.service.ledger
+    handoffs = await ledger.select(
+        FactQuery(
+            kinds=frozenset({"handoff"}), tool=tool, hide_retracted=True, newest_first=True,
+            limit=ask.limit(rooms.LIMIT_DEFAULT) or None,
+        )
+    )  # fmt: skip
+    answers: dict[str, list[Fact]] = {}
+    last_seen: dict[str, str] = {}
+    for fact in handoffs:
+        about = await ledger.about(fact.event_id)
+        answers[fact.event_id] = [
+            one for one in about if one.kind in ("receipt", "resolve", "artifact")
+        ]
+        target = fact.doc["target"]
+        if target not in last_seen and target != "all":
+            newest = await ledger.select(FactQuery(tool=target, newest_first=True, limit=1))
+            if newest:
+                last_seen[target] = newest[0].doc["created_at"]
+    data = await ask.service.read(
+        lambda context: inboxes.sent(
+            context.state, tool, context.now_ms,
+            handoffs=handoffs[::-1], answers=answers, last_seen=last_seen,
+        ),
+        renews=caller,
+    )  # fmt: skip
+    return Reply(data, [])
+
+
+async def due(ask: Ask) -> Reply:
+    """Standbys that are due (contract P6); writes nothing."""
+    tool = ask.params.get("tool")
+    if tool:
+        check_tool(tool)
+
+    def look(context: Context) -> dict[str, Any]:
+        following = next_due_ms(context.state, context.now_ms)
+        return {
+            "due": wake_due(context.state, context.now_ms, tool=tool or None),
+            "next_due_at": to_rfc3339(following) if following is not None else None,
+        }
+
+    return Reply(await ask.service.read(look), [])
+
+
+async def whoami(ask: Ask) -> Reply:
+    """How this room sees the caller; without a tool, only where the caller is."""
+    tool = ask.params.get("tool")
+    caller = check_caller(tool, ask.params.get("session_id")) if tool else None
+
+    def look(context: Context) -> dict[str, Any]:
+        state, now_ms = context.state, context.now_ms
+        data: dict[str, Any] = {
+            "tool": caller[0] if caller else None,
+            "session_id": caller[1] if caller else None,
+            "room": ask.service.root,
+            "working_tree": ask.place.top,
+            "head": state.head_seq,
+            "version": __version__,
+            "entered": False,
+        }
+        if caller is None:
+            return data
+        presence = state.tools.get(caller[0])
+        if presence is not None:
+            data["entered"] = presence.present
+            data["role"] = presence.role
+            data["tier"] = presence.tier
+            data["status"] = tool_status(state, presence, now_ms)
+            data["last_seen"] = to_rfc3339(presence.last_ms)
+        data["is_lead"] = state.lead is not None and state.lead.tool == caller[0]
+        data["claims"] = [show_claim(claim, now_ms) for claim in own_claims(state, *caller)]
+        return data
+
+    return Reply(await ask.service.read(look, renews=caller), [])
+
+
+async def dag(ask: Ask) -> Reply:
+    """The graph of one run (contract P5)."""
+    from rally.facilitation.projections.dag_live import dag_of_run
+
+    run = ask.params.get("run")
+    if not run:
+        raise UsageError("missing-field", "dag needs --run", hint="rally dag --run RUN")
+    check_identity(run, "--run")
+    data, warnings = await dag_of_run(ask.service, run)
+    return Reply(data, warnings)

@@ -1,0 +1,63 @@
+"""What every operation shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rally.facilitation.intake import check_caller
+from rally.facilitation.places import Place, canonical_path
+from rally.facilitation.service import RoomService
+from rally.model.errors import UsageError
+
+Params = Mapping[str, Any]
+
+
+class Reply(NamedTuple):
+    """The main result of an operation, and what the caller should know beside it."""
+
+    data: dict[str, Any]
+    warnings: list[dict[str, str]]
+
+
+class Ask(NamedTuple):
+    """One request: to which room, from where, with what."""
+
+    service: RoomService
+    place: Place
+    params: Params
+
+    def caller(self) -> tuple[str, str | None]:
+        """The caller's tool and session.
+
+        Raises:
+            UsageError: `missing-tool` or `bad-tool`.
+        """
+        return check_caller(self.params.get("tool"), self.params.get("session_id"))
+
+    def path(self, raw: str) -> str:
+        """One path in its canonical form (contract C1).
+
+        Raises:
+            UsageError: `path-outside-room`, `bad-path`, `bad-text`, `too-long`.
+        """
+        return canonical_path(raw, self.place)
+
+    def paths(self) -> tuple[str, ...]:
+        """The paths asked about, canonical, each once, in order."""
+        return tuple(dict.fromkeys(self.path(raw) for raw in self.params.get("paths") or ()))
+
+    def limit(self, default: int) -> int:
+        """`--limit`: 0 means all.
+
+        Raises:
+            UsageError: `bad-value`, when it is negative.
+        """
+        limit = self.params.get("limit")
+        if limit is None:
+            return default
+        if limit < 0:
+            raise UsageError(
+                "bad-value", f"--limit is {limit}; it must be 0 (all) or more", hint="--limit 50"
+            )
+        return int(limit)

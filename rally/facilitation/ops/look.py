@@ -1,0 +1,89 @@
+"""log, show: questions about history, answered from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rally.facilitation.ledger.port import FactQuery
+from rally.facilitation.ops.common import Ask, Reply
+from rally.facilitation.projections.show import touches
+from rally.model.errors import UsageError
+from rally.model.fact import Fact
+from rally.model.text import check_encodable, check_identity, check_tool
+
+LOG_LIMIT_DEFAULT = 50
+
+
+def log_query(ask: Ask) -> FactQuery:
+    """The query behind `log`'s filters (contract P7).
+
+    Raises:
+        UsageError: `bad-value`, `bad-tool`, `path-outside-room`, ….
+    """
+    params = ask.params
+    tool, run, grep = params.get("tool"), params.get("run"), params.get("grep")
+    if tool:
+        check_tool(tool)
+    if run:
+        check_identity(run, "--run")
+    kinds = frozenset(check_identity(kind, "--kind") for kind in params.get("kinds") or ())
+    paths = ask.paths()
+    tests: list[Callable[[Fact], bool]] = []
+    if paths:
+        tests.append(lambda fact: touches(fact.paths, paths))
+    if grep:
+        needle = check_encodable(grep, "--grep").decode().casefold()
+        tests.append(lambda fact: needle in _text_of(fact).casefold())
+    for name in ("since", "until"):
+        value = params.get(name)
+        if value is not None and value < 0:
+            raise UsageError("bad-value", f"--{name} is {value}; a seq is 0 or more", hint="rally log")
+    return FactQuery(
+        kinds=kinds,
+        tool=tool or None,
+        run=run or None,
+        since_seq=int(params.get("since") or 0),
+        until_seq=params.get("until"),
+        newest_first=True,
+        limit=ask.limit(LOG_LIMIT_DEFAULT) or None,
+        where=(lambda fact: all(test(fact) for test in tests)) if tests else None,
+    )
+
+
+def _text_of(fact: Fact) -> str:
+    """What `--grep` looks through: everything that somebody wrote."""
+    doc = fact.doc
+    parts = [str(doc.get(name, "")) for name in ("subject", "summary", "reason", "uri", "tool")]
+    return "\n".join([*parts, doc["event_id"], *map(str, doc.get("evidence", ()))])
+
+
+async def log(ask: Ask) -> Reply:
+    """Facts in the order of the ledger, the newest `limit` of those that match."""
+    query = log_query(ask)
+    facts = await ask.service.ledger.select(query)
+    head = await ask.service.ledger.head()
+    data = {"head": head.seq, "facts": [fact.doc for fact in reversed(facts)], "count": len(facts)}
+    return Reply(data, [])
+
+
+async def show(ask: Ask) -> Reply:
+    """One fact, whether it was withdrawn, and what refers to it.
+
+    Raises:
+        UsageError: `unknown-id`.
+    """
+    wanted = str(ask.params.get("id") or "")
+    check_identity(wanted, "the id")
+    ledger = ask.service.ledger
+    fact = (await ledger.by_id([wanted])).get(wanted)
+    if fact is None:
+        raise UsageError(
+            "unknown-id", f"no fact has this id: {wanted!a}", hint="rally log --limit 20"
+        )
+    about = await ledger.about(fact.event_id)
+    data = {
+        "fact": fact.doc,
+        "retracted": any(one.kind == "retract" for one in about),
+        "referred_by": [one.doc for one in about],
+    }
+    return Reply(data, [])

@@ -1,0 +1,155 @@
+"""say, enter, leave, lead, mission, task: the operations that write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rally.facilitation.decide import tasks as deciding
+from rally.facilitation.decide.say import decide
+from rally.facilitation.intake import Asked, admit, check_caller
+from rally.facilitation.ledger.port import FactQuery
+from rally.facilitation.ops.common import Ask, Params, Reply
+from rally.facilitation.places import Place, canonical_path
+from rally.facilitation.projections import room as rooms
+from rally.facilitation.projections.show import show_lead, show_mission
+from rally.facilitation.service import Said
+from rally.model.errors import UsageError
+from rally.model.text import check_identity, check_tool
+
+ATTENTION_MAX = 50
+NOT_FIELDS = frozenset({"kind", "tool", "session_id"})
+# Presence and lease keeping are no news.
+NO_NEWS = frozenset({"renew"})
+
+
+def wish(place: Place, params: Params) -> Asked:
+    """The checked wish behind `say` parameters; the same for every door.
+
+    Raises:
+        UsageError: whatever is wrong with them.
+    """
+    caller = check_caller(params.get("tool"), params.get("session_id"))
+    given = {name: value for name, value in params.items() if name not in NOT_FIELDS}
+    return admit(str(params.get("kind", "")), caller, given, lambda raw: canonical_path(raw, place))
+
+
+def said_json(said: Said) -> dict[str, Any]:
+    """`data.say` (contract O1)."""
+    result: dict[str, Any] = {"fact": said.fact.doc, "replayed": said.replayed}
+    if said.fence is not None:
+        result["fence"] = said.fence
+    return result
+
+
+async def say(ask: Ask) -> Reply:
+    """Write one fact (contract F3)."""
+    said = await ask.service.say(wish(ask.place, ask.params))
+    return Reply(said_json(said), said.warnings)
+
+
+async def enter(ask: Ask) -> Reply:
+    """Enter, and learn what must be known (contract P1)."""
+    asked = wish(ask.place, {**ask.params, "kind": "enter"})
+    said = await ask.service.say(asked)
+    fact, service = said.fact, ask.service
+    earlier = await service.ledger.select(
+        FactQuery(
+            kinds=frozenset({"enter"}), tool=asked.tool, until_seq=fact.seq - 1,
+            newest_first=True, limit=1,
+        )
+    )  # fmt: skip
+    before = earlier[0].seq if earlier else 0
+    watched = tuple(asked.content.get("paths", ()))
+    lens = rooms.Lens(paths=watched)
+    news = await service.ledger.select(
+        FactQuery(
+            exclude_kinds=NO_NEWS, not_tool=asked.tool, since_seq=before, until_seq=fact.seq,
+            newest_first=True, limit=ATTENTION_MAX, hide_retracted=True,
+            where=(lambda one: not one.paths or lens.sees(one)) if watched else None,
+        )
+    )  # fmt: skip
+    data = await service.read(
+        lambda context: rooms.enter(
+            context.state,
+            (asked.tool, asked.session_id),
+            watched,
+            context.now_ms,
+            root=service.root,
+            cursor=(before, fact.seq),
+            news=news[::-1],
+        )
+    )
+    return Reply({**data, "fact": fact.doc}, said.warnings)
+
+
+async def leave(ask: Ask) -> Reply:
+    """Leave: claims and standbys of the caller end."""
+    asked = wish(ask.place, {**ask.params, "kind": "leave"})
+    tool, session_id = asked.tool, asked.session_id
+
+    def held(context: Any) -> list[dict[str, Any]]:
+        from rally.facilitation.projections.show import show_claim
+        from rally.facilitation.state.leases import own_claims
+
+        return [
+            show_claim(claim, context.now_ms)
+            for claim in own_claims(context.state, tool, session_id)
+        ]
+
+    released = await ask.service.read(held)
+    said = await ask.service.say(asked)
+    return Reply({"fact": said.fact.doc, "released": released}, said.warnings)
+
+
+async def lead(ask: Ask) -> Reply:
+    """Show, take, give or drop the lead's seat (contract P10)."""
+    action = str(ask.params.get("action", "show"))
+    if action == "show":
+        seat = await ask.service.read(lambda context: show_lead(context.state))
+        return Reply({"action": action, "lead": seat}, [])
+    tool, session_id = ask.caller()
+    content: dict[str, Any] = {"status": {"take": "taken", "give": "given", "drop": "dropped"}[action]}
+    if action == "give":
+        to = ask.params.get("to")
+        if not to:
+            raise UsageError(
+                "missing-field", "lead give needs --to", hint="rally lead give --to claude:2"
+            )
+        content["target"] = check_tool(to, name="--to")
+    said = await ask.service.say(Asked("lead", tool, session_id, content))
+    seat = await ask.service.read(lambda context: show_lead(context.state))
+    return Reply({"action": action, "lead": seat, "fact": said.fact.doc}, said.warnings)
+
+
+async def mission(ask: Ask) -> Reply:
+    """Show or set the room's goal (contract P10)."""
+    text = ask.params.get("text")
+    if text is None:
+        shown = await ask.service.read(lambda context: show_mission(context.state))
+        return Reply({"action": "show", "mission": shown}, [])
+    caller = ask.caller()
+    if not str(text).strip():
+        raise UsageError("bad-value", "--set is empty", hint="rally mission --set 'ship 1.0'")
+    checked = admit("note", caller, {"subject": "mission", "summary": text}, ask.path)
+    content = {"summary": checked.content["summary"]}
+    said = await ask.service.say(Asked("mission", *caller, content))
+    shown = await ask.service.read(lambda context: show_mission(context.state))
+    return Reply({"action": "set", "mission": shown, "fact": said.fact.doc}, said.warnings)
+
+
+def run_and_step(params: Params, *, step_flag: str = "--id") -> dict[str, str]:
+    """`run` and `step` of a task command.
+
+    Raises:
+        UsageError: `missing-field` or `bad-value`.
+    """
+    found = {}
+    for name, flag in (("run", "--run"), ("step", step_flag)):
+        value = params.get(name)
+        if not value:
+            raise UsageError("missing-field", f"{flag} is missing", hint=f"{flag} NAME")
+        found[name] = check_identity(str(value), flag)
+    return found
+
+
+DECIDERS = {"take": deciding.take, "done": deciding.done, "drop": deciding.drop, "add": decide}

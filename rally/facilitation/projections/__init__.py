@@ -1,0 +1,1 @@
+"""Read-only views of the state and of the ledger; none of them writes."""

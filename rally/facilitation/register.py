@@ -1,0 +1,48 @@
+"""The register of this user's rooms, for `rally status`: one small file per room, nothing more.
+
+It is a convenience, never the truth: an entry whose room is gone is skipped, and a state folder that
+cannot be written only means that `status` does not list the room.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from rally.wire.locations import state_home
+
+
+class Register:
+    """The rooms that were opened for one user.
+
+    Args:
+        env: the caller's environment: XDG_STATE_HOME and HOME decide where the register is.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._folder = Path(state_home(env), "rooms")
+
+    def add(self, root: str) -> None:
+        """Note a room; repeatable, never an error."""
+        name = sha256(os.fsencode(root)).hexdigest()[:16]
+        entry = self._folder / name
+        if entry.exists():
+            return
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial = entry.with_name(f".{name}.{os.getpid()}")
+            partial.write_bytes(os.fsencode(root))
+            partial.replace(entry)
+
+    def roots(self) -> list[str]:
+        """The rooms noted so far, sorted; some may be gone."""
+        found = []
+        with suppress(OSError):
+            for entry in self._folder.iterdir():
+                if not entry.name.startswith("."):
+                    with suppress(OSError):
+                        found.append(os.fsdecode(entry.read_bytes()))
+        return sorted(found)

@@ -1,0 +1,400 @@
+"""RoomService: one room in one process, and the only door to it.
+
+It holds the writer (facts in), the queue of waiting claims, and those who follow the room. Every verb
+in `ops/` is built from four moves: `say` (decide and append), `read` (look at the state in turn),
+history queries on `ledger`, and `changed` (sleep until something happened).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from rally.facilitation.decide import claims
+from rally.facilitation.decide.context import Context, Decision
+from rally.facilitation.decide.say import decide, replay_of
+from rally.facilitation.intake import Asked
+from rally.facilitation.ledger import checkpoint
+from rally.facilitation.ledger.port import Ledger
+from rally.facilitation.projections.room import Waiter
+from rally.facilitation.queue import ClaimQueue, Waiting
+from rally.facilitation.state import dump
+from rally.facilitation.state.past import Wants
+from rally.facilitation.state.room import RoomState
+from rally.facilitation.writer import Job, Outcome, Writer
+from rally.model.clock import Clock
+from rally.model.errors import RallyError, Refused
+from rally.model.fact import Fact
+
+T = TypeVar("T")
+
+# A checkpoint is written when this many facts came after the last one.
+CHECKPOINT_EVERY_FACTS = 1_000
+RECENT_FACTS_MAX = 4_096
+# Nobody sleeps longer than this without looking at the clock, which may have been set.
+NAP_MS_MAX = 120_000
+
+
+class Said(NamedTuple):
+    """The answer to a `say`: the fact asked for, all facts written, and what to know beside it."""
+
+    fact: Fact
+    facts: list[Fact]
+    replayed: bool
+    fence: int | None
+    warnings: list[dict[str, str]]
+
+
+class RoomService:
+    """One room in this process.
+
+    Args:
+        root: the room's root folder, absolute.
+        ledger: its ledger, open; closed by `close`.
+        clock: tells the time.
+        new_id: mints an event id for a kind.
+        cache: the folder for checkpoints; None keeps none (a room that does not exist yet).
+    """
+
+    def __init__(
+        self,
+        root: str,
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        new_id: Callable[[str], str],
+        cache: Path | None,
+    ) -> None:
+        self.root = root
+        self.ledger = ledger
+        self.clock = clock
+        self.cache = cache
+        self.queue = ClaimQueue()
+        self.writer = Writer(ledger, self._load, clock=clock, new_id=new_id)
+        self.writer.on_change = self._changed
+        self.writer.next_grants = self._next_grants
+        self.recent: deque[Fact] = deque(maxlen=RECENT_FACTS_MAX)
+        self.warnings: list[str] = []
+        self._change = asyncio.Event()
+        self._checkpoint_seq = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._followers = 0
+        self._watch: asyncio.Task[None] | None = None
+        self._watch_stop = asyncio.Event()
+
+    async def start(self) -> None:
+        """Load the state: the last checkpoint and the facts after it.
+
+        Raises:
+            Failure: the ledger cannot be read.
+        """
+        await self.writer.start()
+
+    @property
+    def state(self) -> RoomState:
+        """The folded state; between two jobs of the writer it is what the ledger holds."""
+        return self.writer.state
+
+    async def close(self) -> None:
+        """Finish what was begun, keep a checkpoint if it is worth one, let go of the ledger."""
+        await self.writer.settle()
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._stop_watching()
+        self.keep_checkpoint(at_least=CHECKPOINT_EVERY_FACTS // 5)
+        await self.ledger.close()
+
+    # -- the moves --------------------------------------------------------------------------------
+
+    async def say(
+        self, asked: Asked, decider: Callable[[Context, Asked], Decision] = decide
+    ) -> Said:
+        """Decide a wish and append what follows from it; durable on return.
+
+        Raises:
+            UsageError, Refused: nothing was written.
+            Failure: nothing was written, or the ledger could not say; a retry with the same key is
+                safe (contract F8).
+        """
+        wants = Wants()
+        wants.add(asked.kind, asked.content)
+
+        def run(context: Context) -> Outcome:
+            first = replay_of(context, asked)
+            if first is not None:
+                return Outcome(lambda _: Said(first, [], True, first.get("fence"), []))
+            decision = decider(context, asked)
+            return Outcome(
+                lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
+                decision.contents,
+            )
+
+        wait_ms = asked.options.get("wait_ms", 0)
+        if asked.kind == "claim" and wait_ms:
+            return await self._say_waiting(asked, wants, run, wait_ms)
+        job = Job(run, wants, renews=(asked.tool, asked.session_id))
+        said: Said = await self.writer.submit(job)
+        said.warnings.extend(job.warnings)
+        return said
+
+    async def read(
+        self,
+        look: Callable[[Context], T],
+        *,
+        wants: Wants | None = None,
+        renews: tuple[str, str | None] | None = None,
+    ) -> T:
+        """Look at the state in turn with all other jobs: everything durable so far is seen.
+
+        Args:
+            renews: the caller whose leases this activity renews, where the verb counts as activity.
+
+        Raises:
+            RallyError: what `look` raises, or Failure when the ledger cannot be read.
+        """
+        result, _ = await self.read_with_warnings(look, wants=wants, renews=renews)
+        return result
+
+    async def read_with_warnings(
+        self,
+        look: Callable[[Context], T],
+        *,
+        wants: Wants | None = None,
+        renews: tuple[str, str | None] | None = None,
+    ) -> tuple[T, list[dict[str, str]]]:
+        """`read`, with the writer's warnings (`renewal-failed`)."""
+
+        def run(context: Context) -> Outcome:
+            seen = look(context)
+            return Outcome(lambda _: (seen,))
+
+        job = Job(run, wants or Wants(), renews=renews)
+        (result,) = await self.writer.submit(job)
+        return result, job.warnings
+
+    async def changed(self, seq: int, *, until_ms: int | None = None) -> None:
+        """Sleep until facts after `seq` are there, or until an instant, whichever is first.
+
+        It may wake for nothing; callers look again.
+        """
+        if self.state.head_seq > seq:
+            return
+        event = self._change
+        nap_ms = NAP_MS_MAX
+        if until_ms is not None:
+            nap_ms = min(nap_ms, max(0, until_ms - self.clock.now_ms()))
+        with suppress(TimeoutError):
+            # One millisecond more, so that the clock has passed the instant and not just reached it.
+            await asyncio.wait_for(event.wait(), (nap_ms + 1) / 1_000)
+
+    def follow(self) -> Following:
+        """Within this context other processes' appends are noticed as they happen."""
+        return Following(self)
+
+    def busy(self) -> bool:
+        """Whether somebody waits or follows here."""
+        return bool(self.queue.entries) or self._followers > 0
+
+    # -- waiting claims (contract C8) ---------------------------------------------------------------
+
+    async def _say_waiting(
+        self, asked: Asked, wants: Wants, run: Callable[[Context], Outcome], wait_ms: int
+    ) -> Said:
+        entry: Waiting | None = None
+
+        def try_or_join(context: Context) -> Outcome:
+            nonlocal entry
+            try:
+                outcome = run(context)
+            except Refused as refusal:
+                if refusal.code != "claim-conflict":
+                    raise
+                if entry is None:
+                    entry = self._entry(context, asked, wait_ms)
+                self.queue.join(context.state, entry, context.now_ms)
+                return Outcome(lambda _: None)
+            if entry is not None:
+                self.queue.leave(entry)
+            return outcome
+
+        job = Job(try_or_join, wants, renews=(asked.tool, asked.session_id))
+        try:
+            said: Said | None = await self.writer.submit(job)
+            if said is not None:
+                return said
+            assert entry is not None
+            self._arm_timer()
+            with self.follow():
+                return await self._wait_for_turn(entry, wait_ms)
+        finally:
+            if entry is not None:
+                self.queue.leave(entry)
+
+    def _entry(self, context: Context, asked: Asked, wait_ms: int) -> Waiting:
+        wanted = claims.wanted_claim(context, asked)
+        shown = Waiter(
+            asked.tool,
+            asked.session_id,
+            wanted.paths,
+            wanted.resources,
+            context.now_ms,
+            context.now_ms + wait_ms,
+        )
+        return Waiting(asked, wanted, shown)
+
+    async def _wait_for_turn(self, entry: Waiting, wait_ms: int) -> Said:
+        try:
+            said: Said = await asyncio.wait_for(entry.granted, wait_ms / 1_000)
+        except TimeoutError:
+            self.queue.leave(entry)
+            return await self._last_try(entry)
+        return said
+
+    async def _last_try(self, entry: Waiting) -> Said:
+        """The time is over: one more honest try, so that the refusal names who holds it now."""
+        asked = entry.asked
+        asked.options.pop("wait_ms", None)
+        return await self.say(asked)
+
+    def _next_grants(self) -> list[Job]:
+        self._arm_timer()
+        if not self.queue.entries:
+            return []
+        now_ms = self.state.now_ms(self.clock.now_ms())
+        return [self._grant_job(entry) for entry in self.queue.grantable(self.state, now_ms)]
+
+    def _grant_job(self, entry: Waiting) -> Job:
+        def run(context: Context) -> Outcome:
+            decision = decide(context, entry.asked)
+            return Outcome(
+                lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
+                decision.contents,
+            )
+
+        def settle(done: asyncio.Future[Any]) -> None:
+            if entry.granted.done():
+                return
+            if done.cancelled() or (error := done.exception()) is None:
+                entry.granted.set_result(done.result())
+            else:
+                entry.granted.set_exception(error)
+
+        self.queue.leave(entry)
+        job = Job(run, Wants())
+        job.wants.add(entry.asked.kind, entry.asked.content)
+        job.done.add_done_callback(settle)
+        return job
+
+    def _arm_timer(self) -> None:
+        """Look again when the first lease that somebody waits for is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.queue.entries:
+            return
+        now_ms = self.clock.now_ms()
+        lapse_ms = self.queue.next_lapse_ms(self.state, now_ms)
+        nap_ms = NAP_MS_MAX if lapse_ms is None else min(NAP_MS_MAX, max(0, lapse_ms - now_ms))
+        self._timer = asyncio.get_running_loop().call_later(
+            (nap_ms + 1) / 1_000, self.writer.poke
+        )
+
+    # -- noticing change --------------------------------------------------------------------------
+
+    def _changed(self, facts: list[Fact]) -> None:
+        self.recent.extend(facts)
+        event, self._change = self._change, asyncio.Event()
+        event.set()
+        if self.state.head_seq - self._checkpoint_seq >= CHECKPOINT_EVERY_FACTS:
+            # Not now: those who wrote these facts wait for their answers.
+            asyncio.get_running_loop().call_soon(self.keep_checkpoint)
+
+    async def _watch_ledger(self) -> None:
+        """Other processes write without telling; the file system tells (no polling)."""
+        from watchfiles import awatch  # only followers need it
+
+        assert self.cache is not None
+        async for _ in awatch(
+            self.cache,
+            stop_event=self._watch_stop,
+            watch_filter=lambda _, path: "ledger.db" in path,
+            debounce=20,
+            step=5,
+            rust_timeout=NAP_MS_MAX,
+            recursive=False,
+        ):
+            self.writer.poke()
+
+    def _start_watching(self) -> None:
+        self._followers += 1
+        if self.cache is not None and (self._watch is None or self._watch.done()):
+            self._watch_stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            self._watch = loop.create_task(self._watch_ledger())
+            # The task's first step sets the watch up; what was written just before is seen by this.
+            loop.call_soon(self.writer.poke)
+
+    def _stop_following(self) -> None:
+        self._followers -= 1
+        if not self._followers:
+            self._watch_stop.set()
+
+    async def _stop_watching(self) -> None:
+        self._watch_stop.set()
+        if self._watch is not None:
+            with suppress(Exception):
+                await self._watch
+
+    # -- checkpoints ------------------------------------------------------------------------------
+
+    async def _load(self) -> RoomState:
+        if self.cache is None:
+            return RoomState()
+        kept, trouble = checkpoint.load(self.cache, state_format=dump.STATE_FORMAT)
+        if trouble:
+            self.warnings.append(trouble)
+        if kept is None:
+            return RoomState()
+        at_head = (await self.ledger.by_id([str(kept.seq)])).get(str(kept.seq))
+        if at_head is None or at_head.hash != kept.hash:
+            return RoomState()  # the checkpoint of another ledger
+        try:
+            state = dump.load(kept.payload)
+        except (KeyError, TypeError, ValueError, IndexError, RallyError):
+            return RoomState()
+        self._checkpoint_seq = state.head_seq
+        return state
+
+    def keep_checkpoint(self, *, at_least: int = CHECKPOINT_EVERY_FACTS) -> None:
+        """Save the folded state if enough came after the last one; never an error."""
+        state = self.state
+        if self.cache is None or state.head_seq - self._checkpoint_seq < at_least:
+            return
+        if self.writer.deciding:
+            return
+        self._checkpoint_seq = state.head_seq
+        checkpoint.save(
+            self.cache,
+            seq=state.head_seq,
+            hash=state.head_hash,
+            payload=dump.dump(state),
+            state_format=dump.STATE_FORMAT,
+        )
+
+
+class Following:
+    """Context manager of `RoomService.follow`."""
+
+    def __init__(self, service: RoomService) -> None:
+        self._service = service
+
+    def __enter__(self) -> None:
+        self._service._start_watching()  # noqa: SLF001 (one class in two halves)
+
+    def __exit__(self, *_: object) -> None:
+        self._service._stop_following()  # noqa: SLF001
+

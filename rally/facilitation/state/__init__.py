@@ -1,0 +1,1 @@
+"""The folded state of a room: what is live, never all of history."""

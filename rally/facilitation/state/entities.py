@@ -1,0 +1,109 @@
+"""What is live in a room, one small record each.
+
+Each record keeps the fact that opened it, because lists show facts (contract P), and beside it only
+what later facts change. Everything a record knows can be rebuilt from the ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rally.model.fact import Fact
+
+
+@dataclass(slots=True)
+class Claim:
+    """A leased right (contract section 5). `seq` is its fence; `expires_ms` moves forward only."""
+
+    claim_id: str
+    seq: int
+    tool: str
+    session_id: str | None
+    paths: tuple[str, ...]
+    resources: tuple[str, ...]
+    shared: bool
+    run: str | None
+    step: str | None
+    since_ms: int
+    ttl_ms: int
+    expires_ms: int
+    fact: Fact
+
+
+@dataclass(slots=True)
+class Standby:
+    """A dormant agent's wish to be woken. `held` are the indices of conditions known to hold.
+
+    Only `step:` and `fact:` conditions are kept in `held`; `free:` depends on leases, so on time, and
+    is judged when it is asked.
+    """
+
+    fact: Fact
+    wake_after_ms: int | None
+    until: tuple[str, ...]
+    held: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Handoff:
+    """An open handoff and the last answer of each tool that answered."""
+
+    fact: Fact
+    ack_by_ms: int | None
+    receipts: dict[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Blocker:
+    """An open blocker. `freeze`: unscoped, and its author held the lead's seat when it was said."""
+
+    fact: Fact
+    freeze: bool
+
+
+@dataclass(slots=True)
+class Presence:
+    """A tool that entered. `sessions` are the live ones (session id or "") with their enter's seq."""
+
+    tool: str
+    entered_ms: int
+    enter_seq: int
+    last_ms: int
+    role: str | None = None
+    tier: str | None = None
+    paths: tuple[str, ...] = ()
+    sessions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def present(self) -> bool:
+        """Whether it has entered and not left (the trust gate of contract P6)."""
+        return bool(self.sessions)
+
+
+@dataclass(slots=True)
+class Lead:
+    """Who holds the lead's seat, since when, and by which fact."""
+
+    tool: str
+    since_ms: int
+    event_id: str
+
+
+@dataclass(slots=True)
+class Task:
+    """A registered task of an open run."""
+
+    task_id: str
+    fact: Fact
+    depends_on: tuple[str, ...]
+    priority: int
+    read_only: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """A run with registered tasks, kept while any of them has not landed."""
+
+    run_id: str
+    tasks: dict[str, Task] = field(default_factory=dict)
+    landed: set[str] = field(default_factory=set)

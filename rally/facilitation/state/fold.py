@@ -1,0 +1,272 @@
+"""fold(state, fact): the only function that changes a RoomState.
+
+It never refuses: a fact in the ledger has happened. Facts of a kind that this version does not know,
+and facts of other machines marked untrusted (contract T3), only move the head: they are kept and
+shown, and have no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rally.facilitation.state import leases, rules
+from rally.facilitation.state.entities import (
+    Blocker,
+    Handoff,
+    Lead,
+    Presence,
+    Run,
+    Standby,
+    Task,
+)
+from rally.facilitation.state.past import Past
+from rally.facilitation.state.retraction import withdraw
+from rally.facilitation.state.room import GONE_TOOLS_MAX, RoomState
+from rally.model.clock import from_rfc3339
+from rally.model.fact import Fact
+
+def fold(state: RoomState, fact: Fact, past: Past) -> None:
+    """Bring the state from the ledger's prefix up to and including `fact`.
+
+    Args:
+        state: the state at `fact.seq - 1`; changed in place.
+        past: answers to `wants_of([fact])` as of just before the fact.
+
+    Raises:
+        ValueError: the fact is not the next one; nothing was changed.
+    """
+    if fact.seq != state.head_seq + 1:
+        raise ValueError(f"fact {fact.seq} does not follow {state.head_seq}")
+    state.head_seq, state.head_hash = fact.seq, fact.hash
+    if fact.get("trust") == "untrusted":
+        return
+    at_ms = fact.created_ms
+    state.time_ms = max(state.time_ms, at_ms)
+    presence = state.tools.get(fact.tool)
+    if presence is not None:
+        presence.last_ms = at_ms
+    if fact.kind != "renew" and state.resolved_for:
+        state.resolved_for.pop(fact.tool, None)
+    handler = _HANDLERS.get(fact.kind)
+    if handler is not None:
+        handler(state, fact, past)
+
+
+def _enter(state: RoomState, fact: Fact, past: Past) -> None:
+    presence = state.tools.get(fact.tool)
+    if presence is None or not presence.present:
+        # Re-entering moves the tool to the end: `gone` ones are pruned oldest first.
+        state.tools.pop(fact.tool, None)
+        presence = Presence(fact.tool, fact.created_ms, fact.seq, fact.created_ms)
+        state.tools[fact.tool] = presence
+    presence.enter_seq = fact.seq
+    presence.role = fact.get("role", presence.role)
+    presence.tier = fact.get("tier", presence.tier)
+    presence.paths = tuple(fact.paths) or presence.paths
+    presence.sessions[fact.session_id or ""] = fact.seq
+
+
+def _leave(state: RoomState, fact: Fact, past: Past) -> None:
+    for claim in leases.own_claims(state, fact.tool, fact.session_id):
+        state.end_claim(claim)
+    for standby in [s for s in state.standbys.values() if rules.said_by(s.fact, fact)]:
+        state.end_standby(standby)
+    presence = state.tools.get(fact.tool)
+    if presence is None:
+        return
+    if fact.session_id:
+        presence.sessions.pop(fact.session_id, None)
+        presence.sessions.pop("", None)
+    else:
+        presence.sessions.clear()
+    if not presence.present:
+        state.tools[fact.tool] = state.tools.pop(fact.tool)
+        gone = [tool for tool, one in state.tools.items() if not one.present]
+        for tool in gone[:-GONE_TOOLS_MAX]:
+            del state.tools[tool]
+
+
+def _claim(state: RoomState, fact: Fact, past: Past) -> None:
+    claim = rules.claim_of(fact)
+    moved = state.claims.get(fact.get("claim", ""))
+    if moved is not None:  # contract C10: the old claim ends and this one begins in one step
+        state.end_claim(moved)
+        handoff = state.handoffs.get(fact.ref or "")
+        if handoff is not None:
+            _close_handoff(state, handoff.fact.event_id)
+    for holding in leases.conflicts(state, claim, live=False, now_ms=fact.created_ms):
+        if holding.claim.claim_id in state.claims:  # taken over (C6); it may overlap twice
+            state.end_claim(holding.claim)
+    state.add_claim(claim)
+
+
+def _renew(state: RoomState, fact: Fact, past: Past) -> None:
+    at_ms = fact.created_ms
+    for claim in leases.own_claims(state, fact.tool, fact.session_id):
+        claim.expires_ms = max(claim.expires_ms, at_ms + claim.ttl_ms)
+    state.renew_at.pop(fact.tool, None)
+
+
+def _release(state: RoomState, fact: Fact, past: Past) -> None:
+    for claim in rules.released_by(state, fact.ref, fact):
+        state.end_claim(claim)
+
+
+def _artifact(state: RoomState, fact: Fact, past: Past) -> None:
+    state.artifacts_total += 1
+    ref, step = fact.ref, (fact.run, fact.step)
+    landed = bool(fact.run and fact.step)
+    for standby in list(state.standbys.values()):  # contract S1
+        of_step = landed and (standby.fact.run, standby.fact.step) == step
+        if of_step or standby.fact.event_id == ref:
+            state.end_standby(standby)
+    if fact.run and fact.step:
+        state.mark_held(f"step:{fact.run}\0{fact.step}")
+        run = state.runs.get(fact.run)
+        if run is not None:
+            run.landed.add(fact.step)
+            rules.forget_finished(state, run)
+    if fact.get("target") and fact.get("target") != fact.tool:
+        state.reviews[fact.event_id] = fact
+    handoff = state.handoffs.get(ref or "")
+    if handoff is not None and fact.tool != handoff.fact.tool and rules.addressed(handoff, fact.tool):
+        _close_handoff(state, handoff.fact.event_id)
+
+
+def _blocker(state: RoomState, fact: Fact, past: Past) -> None:
+    leads = state.lead is not None and state.lead.tool == fact.tool
+    state.add_blocker(Blocker(fact, freeze=leads and rules.unscoped(fact)))
+
+
+def _resolve(state: RoomState, fact: Fact, past: Past) -> None:
+    ref = fact.ref or ""
+    blocker = state.blockers.get(ref)
+    if blocker is not None:
+        state.end_blocker(blocker)
+        if blocker.fact.tool != fact.tool:
+            state.resolved_for.setdefault(blocker.fact.tool, {})[ref] = blocker.fact
+    state.risks.pop(ref, None)
+    _close_handoff(state, ref)
+    review = state.reviews.get(ref)
+    if review is not None and fact.tool == review.doc["target"]:
+        del state.reviews[ref]
+    state.mark_held(f"fact:{ref}")
+
+
+def _close_handoff(state: RoomState, handoff_id: str) -> None:
+    if state.handoffs.pop(handoff_id, None) is not None:
+        state.mark_held(f"fact:{handoff_id}")
+
+
+def _decision(state: RoomState, fact: Fact, past: Past) -> None:
+    old = state.decisions.get(fact.ref or "")
+    if old is not None:
+        state.end_decision(old)
+    state.add_decision(fact)
+
+
+def _handoff(state: RoomState, fact: Fact, past: Past) -> None:
+    ack_by = fact.get("ack_by")
+    state.handoffs[fact.event_id] = Handoff(fact, from_rfc3339(ack_by) if ack_by else None)
+
+
+def _receipt(state: RoomState, fact: Fact, past: Past) -> None:
+    ref = fact.ref or ""
+    handoff = state.handoffs.get(ref)
+    if handoff is not None:
+        handoff.receipts[fact.tool] = fact
+        if rules.closes(handoff, fact.doc["state"]):
+            del state.handoffs[ref]
+    review = state.reviews.get(ref)
+    if review is not None and fact.tool == review.doc["target"] and fact.doc["state"] != "acked":
+        del state.reviews[ref]
+    state.mark_held(f"fact:{ref}")
+
+
+def _risk(state: RoomState, fact: Fact, past: Past) -> None:
+    state.risks[fact.event_id] = fact
+
+
+def _standby(state: RoomState, fact: Fact, past: Past) -> None:
+    for old in list(state.standbys.values()):  # contract S2
+        same_step = (old.fact.run, old.fact.step) == (fact.run, fact.step)
+        if same_step and rules.said_by(old.fact, fact):
+            state.end_standby(old)
+    wake_after = fact.get("wake_after")
+    wake_after_ms = from_rfc3339(wake_after) if wake_after else None
+    standby = Standby(fact, wake_after_ms, tuple(fact.get("until", ())))
+    for index, condition in enumerate(standby.until):
+        if _holds_already(state, fact, condition, past):
+            standby.held.add(index)
+    state.add_standby(standby)
+    if wake_after_ms is not None:  # contract S3
+        for claim in leases.own_claims(state, fact.tool, fact.session_id):
+            if leases.binds(claim, fact.created_ms):
+                claim.expires_ms = max(claim.expires_ms, wake_after_ms)
+        state.renew_at.pop(fact.tool, None)
+
+
+def _holds_already(state: RoomState, fact: Fact, condition: str, past: Past) -> bool:
+    form, _, rest = condition.partition(":")
+    if form == "step":
+        return bool(past.landings(fact.run or "", rest))
+    return form == "fact" and rules.fact_answered(state, past, rest)
+
+
+def _wake(state: RoomState, fact: Fact, past: Past) -> None:
+    standby = state.standbys.get(fact.ref or "")
+    if standby is not None:
+        state.end_standby(standby)
+        state.mark_held(f"fact:{fact.ref}")
+
+
+def _task(state: RoomState, fact: Fact, past: Past) -> None:
+    run_id, task_id = fact.run or "", fact.step or ""
+    run = state.runs.setdefault(run_id, Run(run_id))
+    data = fact.get("data") or {}
+    depends_on = tuple(fact.get("parent_steps", ()))
+    run.tasks[task_id] = Task(
+        task_id, fact, depends_on, int(data.get("priority", 100)), bool(data.get("read_only"))
+    )
+    run.landed |= {step for step in (task_id, *depends_on) if past.landings(run_id, step)}
+    rules.forget_finished(state, run)
+
+
+def _memory(state: RoomState, fact: Fact, past: Past) -> None:
+    state.memory[fact.doc["subject"]] = fact
+
+
+def _lead(state: RoomState, fact: Fact, past: Past) -> None:
+    status = fact.get("status")
+    if status == "dropped":
+        state.lead = None
+    else:
+        holder = fact.doc["target"] if status == "given" else fact.tool
+        state.lead = Lead(holder, fact.created_ms, fact.event_id)
+
+
+def _mission(state: RoomState, fact: Fact, past: Past) -> None:
+    state.mission = fact
+
+
+_HANDLERS: dict[str, Callable[[RoomState, Fact, Past], None]] = {
+    "enter": _enter,
+    "leave": _leave,
+    "claim": _claim,
+    "renew": _renew,
+    "release": _release,
+    "artifact": _artifact,
+    "blocker": _blocker,
+    "resolve": _resolve,
+    "decision": _decision,
+    "handoff": _handoff,
+    "receipt": _receipt,
+    "risk": _risk,
+    "standby": _standby,
+    "wake": _wake,
+    "task": _task,
+    "memory": _memory,
+    "lead": _lead,
+    "mission": _mission,
+    "retract": withdraw,
+}

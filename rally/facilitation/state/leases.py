@@ -1,0 +1,139 @@
+"""The rules about claims that every surface shares (law 3): owner, binding, conflict.
+
+Claim, check, release, task take, room, next and standby all ask these functions, so that two
+commands can never answer the same question differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from rally.facilitation.state.entities import Claim
+
+if TYPE_CHECKING:
+    from rally.facilitation.state.room import RoomState
+
+
+class Holding(NamedTuple):
+    """One overlap found: what was asked, what is held, by which claim.
+
+    Exactly one of the pairs is meant: `what` is `path`, `resource` or `step`.
+    """
+
+    what: str
+    asked: str
+    held: str
+    claim: Claim
+
+
+def owns(claim: Claim, tool: str, session_id: str | None) -> bool:
+    """Contract C5: same tool; and the same session, when both carry one."""
+    if claim.tool != tool:
+        return False
+    return not claim.session_id or not session_id or claim.session_id == session_id
+
+
+def binds(claim: Claim, now_ms: int) -> bool:
+    """Contract C6: a claim binds until its lease is over; from then on it is `lapsed`."""
+    return claim.expires_ms > now_ms
+
+
+def overlaps(
+    state: RoomState,
+    *,
+    paths: Iterable[str] = (),
+    resources: Iterable[str] = (),
+    step: tuple[str, str] | None = None,
+) -> Iterator[Holding]:
+    """Every claim, live or lapsed, whoever owns it, that overlaps what is named (contract C2)."""
+    for path in paths:
+        for claim_id, held in state.claim_index.overlapping(path):
+            yield Holding("path", path, held, state.claims[claim_id])
+    for resource in resources:
+        for claim_id in state.claims_by_resource.get(resource, ()):
+            yield Holding("resource", resource, resource, state.claims[claim_id])
+    if step is not None:
+        for claim_id in state.claims_by_step.get(step, ()):
+            yield Holding("step", step[1], step[1], state.claims[claim_id])
+
+
+def conflicts(
+    state: RoomState, wanted: Claim, *, live: bool, now_ms: int
+) -> list[Holding]:
+    """What keeps `wanted` from being granted (`live`), or what it would take over (not `live`).
+
+    Contract C3-C6: another owner's overlapping claim, unless both are shared. Ordered by the age of
+    the claim, oldest first, so that refusals read the same everywhere.
+    """
+    found = [
+        holding
+        for holding in overlaps(
+            state, paths=wanted.paths, resources=wanted.resources, step=step_of(wanted)
+        )
+        if not owns(holding.claim, wanted.tool, wanted.session_id)
+        and not (holding.claim.shared and wanted.shared)
+        and binds(holding.claim, now_ms) is live
+    ]
+    found.sort(key=lambda holding: (holding.claim.seq, holding.asked, holding.held))
+    return found
+
+
+def step_of(claim: Claim) -> tuple[str, str] | None:
+    """The (run, step) that a claim takes, if it names one."""
+    return (claim.run, claim.step) if claim.run and claim.step else None
+
+
+def own_claims(state: RoomState, tool: str, session_id: str | None) -> list[Claim]:
+    """The caller's claims that have not ended, live and lapsed, oldest first."""
+    return [
+        state.claims[claim_id]
+        for claim_id in state.claims_by_tool.get(tool, ())
+        if owns(state.claims[claim_id], tool, session_id)
+    ]
+
+
+def own_overlapping(
+    state: RoomState, tool: str, session_id: str | None, paths: Iterable[str]
+) -> list[Claim]:
+    """The caller's claims that overlap any of the paths: what `release --path` ends."""
+    found = {
+        holding.claim.claim_id: holding.claim
+        for holding in overlaps(state, paths=paths)
+        if owns(holding.claim, tool, session_id)
+    }
+    return sorted(found.values(), key=lambda claim: claim.seq)
+
+
+def own_step_claims(
+    state: RoomState, tool: str, session_id: str | None, step: tuple[str, str]
+) -> list[Claim]:
+    """The caller's claims that take a step of a run."""
+    return [
+        holding.claim
+        for holding in overlaps(state, step=step)
+        if owns(holding.claim, tool, session_id)
+    ]
+
+
+def renewal_due(state: RoomState, tool: str, session_id: str | None, now_ms: int) -> bool:
+    """Contract C6: at least a third of some live lease of the caller has passed since it was set.
+
+    The earliest such instant is remembered per tool, so that the holder of thousands of claims does
+    not pay for all of them with every command.
+    """
+    if now_ms < state.renew_at.get(tool, 0):
+        return False
+    claims = [
+        claim for claim in own_claims(state, tool, session_id) if binds(claim, now_ms)
+    ]
+    if any(now_ms >= renew_at_ms(claim) for claim in claims):
+        return True
+    if len(claims) == len(state.claims_by_tool.get(tool, ())):
+        state.renew_at[tool] = min((renew_at_ms(claim) for claim in claims), default=0)
+    return False
+
+
+def renew_at_ms(claim: Claim) -> int:
+    """When a third of the lease has passed."""
+    return claim.expires_ms - claim.ttl_ms * 2 // 3

@@ -1,0 +1,121 @@
+"""What the fold and the decisions may know of history beyond the live state.
+
+The state keeps only what is live, yet some facts point at older ones (a retraction, a reply, an
+idempotency key, a step that landed long ago). Those are fetched before folding or deciding, and
+handed in as a `Past`, so both stay pure: the same facts and the same past give the same state.
+What the past says of a fact with number `n` is what the ledger said before `n`, so a replay years
+later sees the same past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rally.model.fact import Fact
+
+
+@dataclass(slots=True)
+class Wants:
+    """What has to be fetched for some facts or wishes.
+
+    Attributes:
+        ids: event ids or decimal seqs, as they were typed.
+        keys: idempotency keys.
+        steps: (run, step) pairs whose landings matter.
+        retracted: ids of facts about to be withdrawn; what they were about is fetched too.
+    """
+
+    ids: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    steps: set[tuple[str, str]] = field(default_factory=set)
+    retracted: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.ids or self.keys or self.steps or self.retracted)
+
+    def add(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Add what one fact (or the content of a wish) needs."""
+        for name in ("ref", "claim"):
+            if name in content:
+                self.ids.add(content[name])
+        if "key" in content:
+            self.keys.add(content["key"])
+        if kind == "retract" and "ref" in content:
+            self.retracted.add(content["ref"])
+        run = content.get("run")
+        for condition in content.get("until", ()):
+            form, _, rest = condition.partition(":")
+            if form == "fact":
+                self.ids.add(rest)
+            elif form == "step" and run:
+                self.steps.add((run, rest))
+        if kind == "task" and run:
+            for step in (*content.get("parent_steps", ()), content.get("step")):
+                if step:
+                    self.steps.add((run, step))
+
+
+@dataclass(slots=True)
+class Past:
+    """Answers to `Wants`, with the facts of the batch in hand laid over them.
+
+    Attributes:
+        facts: by the id or seq that was asked for; those that do not exist are absent.
+        keys: first fact said with each key.
+        landed: artifacts, not withdrawn, that landed each step asked for.
+        threads: for the entity that a fact to be retracted was about: that entity's fact followed by
+            all that refer to it and were not withdrawn, in ledger order.
+        pending: facts decided in this batch and not yet in the ledger, in order.
+    """
+
+    facts: dict[str, Fact] = field(default_factory=dict)
+    keys: dict[str, Fact] = field(default_factory=dict)
+    landed: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    threads: dict[str, list[Fact]] = field(default_factory=dict)
+    pending: list[Fact] = field(default_factory=list)
+
+    def fact(self, asked: str) -> Fact | None:
+        """The fact with this event id or seq, if there is one."""
+        found = self.facts.get(asked)
+        if found is None:
+            for fact in self.pending:
+                if asked in (fact.event_id, str(fact.seq)):
+                    return fact
+        return found
+
+    def by_key(self, key: str) -> Fact | None:
+        """The first fact said with this idempotency key."""
+        found = self.keys.get(key)
+        if found is None:
+            return next((fact for fact in self.pending if fact.get("key") == key), None)
+        return found
+
+    def landings(self, run: str, step: str, *, without: str | None = None) -> list[str]:
+        """Ids of the artifacts that landed a step, one id left out on request."""
+        ids = list(self.landed.get((run, step), ()))
+        gone = {fact.ref for fact in self.pending if fact.kind == "retract"}
+        ids += [
+            fact.event_id
+            for fact in self.pending
+            if fact.kind == "artifact" and fact.run == run and fact.step == step
+        ]
+        return [one for one in ids if one != without and one not in gone]
+
+    def thread(self, event_id: str, *, without: str) -> list[Fact]:
+        """An entity's fact and those about it, less withdrawn ones and the one being withdrawn."""
+        gone = {fact.ref for fact in self.pending if fact.kind == "retract"} | {without}
+        facts = list(self.threads.get(event_id, ()))
+        facts += [
+            fact for fact in self.pending if event_id in (fact.event_id, fact.ref)
+        ]
+        return [fact for fact in facts if fact.event_id not in gone]
+
+
+def wants_of(facts: Iterable[Fact]) -> Wants:
+    """What folding these facts needs to know of the past."""
+    wants = Wants()
+    for fact in facts:
+        wants.add(fact.kind, fact.doc)
+    return wants

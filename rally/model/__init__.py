@@ -1,0 +1,1 @@
+"""Values without I/O: facts, requests, errors, the clock, paths and durations."""

@@ -1,0 +1,61 @@
+"""Durations as people write them: `90s`, `30m`, `2h`, `1d`, with an optional leading `+`."""
+
+from __future__ import annotations
+
+from rally.model.clock import from_rfc3339
+from rally.model.errors import UsageError
+
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+# Longer than a century is a typing error, and its end would not fit RFC 3339's four-digit year.
+DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
+
+
+def parse_duration_ms(
+    text: str, *, min_ms: int = 0, max_ms: int = DURATION_MS_MAX, name: str = "duration"
+) -> int:
+    """Milliseconds of a written duration, whole units only.
+
+    Args:
+        text: `[+]<digits><s|m|h|d>`.
+        min_ms: the smallest value accepted, inclusive.
+        max_ms: the largest value accepted, inclusive.
+        name: the flag that the value came with, for the message.
+
+    Raises:
+        UsageError: `bad-duration`.
+    """
+    body = text[1:] if text.startswith("+") else text
+    digits, unit = body[:-1], body[-1:]
+    if unit not in _UNIT_MS or not digits.isascii() or not digits.isdigit() or len(digits) > 12:
+        raise UsageError(
+            "bad-duration", f"{name} is not a duration: {text!r}", hint="write 90s, 30m, 2h or 1d"
+        )
+    value_ms = int(digits) * _UNIT_MS[unit]
+    if not min_ms <= value_ms <= max_ms:
+        raise UsageError(
+            "bad-duration",
+            f"{name} is out of range: {text!r}",
+            hint=f"write a value from {format_duration(min_ms)} to {format_duration(max_ms)}",
+        )
+    return value_ms
+
+
+def format_duration(duration_ms: int) -> str:
+    """The shortest exact text in one unit; what is under a second is rounded up to `1s`."""
+    if duration_ms <= 0:
+        return "0s"
+    for unit in ("d", "h", "m"):
+        if duration_ms % _UNIT_MS[unit] == 0:
+            return f"{duration_ms // _UNIT_MS[unit]}{unit}"
+    return f"{-(-duration_ms // 1_000)}s"
+
+
+def parse_instant_ms(text: str, now_ms: int, *, name: str = "time") -> int:
+    """An absolute RFC 3339 time, or `+DURATION` counted from `now_ms`.
+
+    Raises:
+        UsageError: `bad-time` or `bad-duration`.
+    """
+    if text.startswith("+"):
+        return now_ms + parse_duration_ms(text, name=name)
+    return from_rfc3339(text)

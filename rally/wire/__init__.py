@@ -1,0 +1,1 @@
+"""What the hot path may import: framing, names and places. Standard library only."""

@@ -1,0 +1,118 @@
+"""What `check` must find, from the list of a room's facts alone (contract K2, K3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from naive import History, Life, Party, overlapping, same_owner, scoped, step_of
+from naive_paths import covers, overlap
+
+# (code, severity, path or None, fact id or None)
+Finding = tuple[str, str, str | None, str | None]
+
+
+@dataclass
+class Question:
+    """One `check before-write`."""
+
+    caller: Party
+    paths: list[str]
+    fence: int | None = None
+    step: tuple[str, str] | None = None
+    require_claim: bool = False
+
+
+def before_write(history: History, asked: Question, now_ms: int) -> set[Finding]:
+    """All findings, as a set."""
+    found: set[Finding] = set()
+    found |= stale_fence(history, asked)
+    found |= blockers(history, asked)
+    if not asked.paths:
+        found.add(("missing-path", "warn", None, None))
+    mine = [one for one in history.live_claims(now_ms) if same_owner(one.owner(), asked.caller)]
+    step = [one for one in mine if asked.step and step_of(one.claim) == asked.step]
+    if step and not any(one.claim.get("paths") for one in step):
+        found.add(("read-only-step", "stop", None, None))
+    for path in asked.paths:
+        found |= others(history, asked.caller, path, now_ms)
+        found |= ours(asked, path, mine, step)
+    return found
+
+
+def stale_fence(history: History, asked: Question) -> set[Finding]:
+    """The claim behind the fence is over (contract C7)."""
+    if asked.fence is None:
+        return set()
+    claim = history.find(str(asked.fence))
+    if claim is not None and claim["kind"] == "claim" and history.life(claim).ended is None:
+        return set()
+    return {("stale-fence", "stop", None, claim["event_id"] if claim else None)}
+
+
+def blockers(history: History, asked: Question) -> set[Finding]:
+    """Blockers and binding decisions in the way."""
+    found: set[Finding] = set()
+    for one in history.blockers():
+        if not scoped(one):
+            freeze = history.freezes(one)
+            code, severity = ("room-freeze", "stop") if freeze else ("unscoped-blocker", "warn")
+            found.add((code, severity, None, one["event_id"]))
+        for path in asked.paths:
+            if overlapping(one.get("paths", []), [path]):
+                found.add(("active-blocker", "stop", path, one["event_id"]))
+    for one in history.decisions():
+        if one.get("status", "binding") != "binding":
+            continue
+        for path in asked.paths:
+            if not scoped(one) or overlapping(one["paths"], [path]):
+                found.add(("binding-decision", "info", path, one["event_id"]))
+    return found
+
+
+def others(history: History, caller: Party, path: str, now_ms: int) -> set[Finding]:
+    """Claims on a path that are live and another's, or lapsed."""
+    found: set[Finding] = set()
+    for life in history.open_claims():
+        if not overlapping(life.claim.get("paths", []), [path]):
+            continue
+        if now_ms >= life.expires_ms:
+            found.add(("lapsed-claim", "warn", path, life.id))
+        elif not same_owner(life.owner(), caller):
+            shared = life.claim.get("mode") == "shared"
+            code, severity = ("shared-claim", "warn") if shared else ("claimed-path", "stop")
+            found.add((code, severity, path, life.id))
+    return found
+
+
+def ours(asked: Question, path: str, mine: list[Life], step: list[Life]) -> set[Finding]:
+    """Whether the caller's own claims cover a path."""
+
+    def covered(lives: list[Life]) -> bool:
+        return any(covers(held, path) for life in lives for held in life.claim.get("paths", []))
+
+    found: set[Finding] = set()
+    if step and any(one.claim.get("paths") for one in step) and not covered(step):
+        found.add(("outside-claim", "stop", path, None))
+    elif mine and not covered(mine):
+        found.add(("outside-claim", "warn", path, None))
+    if not covered(mine) and (not mine or asked.require_claim):
+        severity = "stop" if asked.require_claim else "info"
+        found.add(("unclaimed-path", severity, path, None))
+    return found
+
+
+def before_complete(history: History, caller: Party, now_ms: int) -> set[Finding]:
+    """What the caller leaves open (contract K3)."""
+    found: set[Finding] = set()
+    for life in history.live_claims(now_ms):
+        if same_owner(life.owner(), caller):
+            found.add(("owned-active-claim", "stop", None, life.id))
+    for one in history.inbox(caller[0]):
+        found.add(("open-handoff", "warn", None, one["event_id"]))
+    for one in history.blockers():
+        if one["tool"] == caller[0]:
+            found.add(("open-blocker", "warn", None, one["event_id"]))
+    return found
+
+
+__all__ = ["Finding", "Question", "before_complete", "before_write", "overlap"]
