@@ -56,7 +56,8 @@ def is_repeatable(argv: list[str]) -> bool:
 
 
 def _report(argv: list[str]) -> int:
-    from rally.model.complaint import complaint
+    from rally.cli import envelope
+    from rally.cli.parse import command_of, says_json
     from rally.model.errors import Failure
 
     error = Failure(
@@ -64,9 +65,10 @@ def _report(argv: list[str]) -> int:
         "the daemon went away before it answered: the command may or may not have been done",
         hint="look at `rally log --limit 5`, then repeat it (with --key, `say` never writes twice)",
     )
-    out, err = complaint(error, argv)
-    relay.emit(1, out)
-    relay.emit(2, err)
+    if says_json(argv):
+        relay.emit(1, envelope.failure(command_of(argv), error))
+    else:
+        relay.emit(2, envelope.failure_text(error))
     return error.exit_code
 
 

@@ -147,11 +147,13 @@ def ask(request: bytes, patience_s: float | None) -> int:
     if not request:
         return UNSENDABLE
     sock = knock(os.environ)
-    if sock is None:
-        return NOT_BEGUN
-    # A closed standard stream leaves its number free; output must never go into the socket.
-    if sock.fileno() <= 2:
+    if sock is not None and sock.fileno() <= 2:
+        # It got the number of a standard stream that is closed, and output would go into it.
         sock.close()
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+        sock = knock(os.environ)
+    if sock is None:
         return NOT_BEGUN
     try:
         sock.settimeout(patience_s)

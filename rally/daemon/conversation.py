@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, cast
 from rally.cli.call import ArgvCall
 from rally.daemon.calls import Call, error_frame, event_frame, read_call, result_frame
 from rally.daemon.versions import is_superseded_by
-from rally.model.complaint import complaint
 from rally.model.errors import Failure, RallyError, UsageError
 from rally.wire import frames
 from rally.wire.argv import ArgvRequest, OtherProtocolError, unpack_argv
@@ -199,11 +198,7 @@ class Conversation(asyncio.Protocol):
         try:
             code = await self._server.run_argv(request.argv, call, self._server.rooms)
         except Exception as error:
-            failure = self._failure(error)
-            out, err = complaint(failure, request.argv)
-            call.out(out)
-            call.err(err)
-            code = failure.exit_code
+            code = _print_failure(self._failure(error), request.argv, call)
         self._send(frames.pack(frames.EXIT, b"%d" % code))
         self._flush()
 
@@ -281,3 +276,11 @@ class Conversation(asyncio.Protocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
+
+
+def _print_failure(error: RallyError, argv: list[str], call: ArgvCall) -> int:
+    """For what the verbs themselves did not catch; the exit code."""
+    from rally.cli.parse import command_of, says_json  # noqa: PLC0415  (rare)
+    from rally.cli.run import fail  # noqa: PLC0415
+
+    return fail(call, error, command=command_of(argv), wants_json=says_json(argv))

@@ -172,7 +172,7 @@ class Server:
     def _leave_if_idle(self, idle_s: float) -> None:
         loop = asyncio.get_running_loop()
         quiet_s = loop.time() - self._last_request_s
-        if self._conversations or self.rooms.busy():
+        if self._conversations or self._arrivals or self.rooms.busy():
             quiet_s = 0.0
         if quiet_s >= idle_s:
             self.leave(f"idle for {idle_s:g} s")

@@ -43,6 +43,8 @@ class Asked:
             on the moment of writing are still as written, under `options`.
         options: what steers the decision and is not stored: `ttl_ms`, `wait_ms`, `ack_within_ms`,
             `wake_after` (text), `force`, `release`.
+        origin: `watch:<label>` where a watcher's child says it; every fact that the wish leads to
+            carries it.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Asked:
     session_id: str | None
     content: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
+    origin: str | None = None
 
 
 def check_kind(kind: str) -> str:
@@ -148,13 +151,13 @@ def _require(kind: str, asked: Asked) -> None:
 
 def _require_something_to_hold(asked: Asked) -> None:
     content = asked.content
-    if not (content.get("paths") or content.get("resources")):
-        if not ("run" in content and "step" in content):
-            raise UsageError(
-                "claims-nothing",
-                "a claim must name what it holds: --path, --resource, or --run with --step",
-                hint="rally say claim --path src/",
-            )
+    takes_step = "run" in content and "step" in content
+    if not (content.get("paths") or content.get("resources") or takes_step):
+        raise UsageError(
+            "claims-nothing",
+            "a claim must name what it holds: --path, --resource, or --run with --step",
+            hint="rally say claim --path src/",
+        )
 
 
 def _admit_value(asked: Asked, spec: Field, value: Any, canonical: Canonical) -> None:

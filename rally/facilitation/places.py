@@ -4,7 +4,6 @@ A relative path is relative to the room's root, whatever folder the command runs
 pass paths to each other. It is only *looked at* in the caller's own working tree: that is where the
 symbolic links are that the caller would follow.
 """
-# ruff: noqa: PTH112, PTH115, PTH118
 
 from __future__ import annotations
 

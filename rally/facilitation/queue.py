@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rally.facilitation.intake import Asked
-from rally.facilitation.projections.room import Waiter
 from rally.facilitation.state import leases
-from rally.facilitation.state.entities import Claim
+from rally.facilitation.state.entities import Claim, Waiter
 from rally.facilitation.state.room import RoomState
 from rally.model.errors import Refused
 from rally.model.paths import overlap
@@ -87,8 +86,7 @@ class ClaimQueue:
     def _cycle(self, state: RoomState, entry: Waiting, now_ms: int) -> list[Party] | None:
         """The circle that would come into being: parties from the caller back to the caller."""
         stack: list[list[Party]] = [
-            [entry.party, other]
-            for other in self._waits_for(state, entry, self.entries, now_ms)
+            [entry.party, other] for other in self._waits_for(state, entry, self.entries, now_ms)
         ]
         seen: set[Party] = set()
         while stack:
@@ -103,8 +101,7 @@ class ClaimQueue:
                 if _same(waiting.party, last):
                     ahead = self.entries[:index]
                     stack += [
-                        [*trail, other]
-                        for other in self._waits_for(state, waiting, ahead, now_ms)
+                        [*trail, other] for other in self._waits_for(state, waiting, ahead, now_ms)
                     ]
         return None
 

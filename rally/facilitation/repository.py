@@ -14,7 +14,6 @@ What is read, after gitrepository-layout(5) and git-worktree(1):
 Not followed: `include.path` in a config. Git writes these settings itself when it makes the
 repository, and writes them into the file.
 """
-# ruff: noqa: PTH112, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 

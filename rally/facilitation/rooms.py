@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,8 @@ from rally.facilitation.decide.context import Context
 from rally.facilitation.ledger.folder import prepare_room_folder
 from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
-from rally.facilitation.ops import ask as asking
-from rally.facilitation.ops import look, say, tasks
-from rally.facilitation.ops import wait as waiting
 from rally.facilitation.ops.common import Ask, Params, Reply
+from rally.facilitation.ops.wish import wish
 from rally.facilitation.places import Place, find_place
 from rally.facilitation.projections.wake_due import wake_due
 from rally.facilitation.register import Register
@@ -27,30 +26,52 @@ from rally.model.errors import UsageError
 
 ROOM_FOLDER = ".rally"
 LEDGER_FILE = "ledger.db"
-_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
+# Crockford's base 32, eight times over: one random byte gives one letter.
+_ID_ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
 _ID_CHARS = 12
+# Programs ask thousands of times a second from one folder; looking up its repository costs as much as
+# a check. No process can make a repository and call again within this time.
+_PLACE_KEPT_S = 0.01
+_PLACES_KEPT_MAX = 1_000
+_APPEARANCE_MS = 60_000
 
 Operation = Callable[[Ask], Awaitable[Reply]]
 
-OPERATIONS: dict[str, Operation] = {
-    "say": say.say,
-    "enter": say.enter,
-    "leave": say.leave,
-    "lead": say.lead,
-    "mission": say.mission,
-    "task": tasks.task,
-    "check": asking.check,
-    "check-ci": asking.ci,
-    "room": asking.room,
-    "next": asking.next_,
-    "inbox": asking.inbox,
-    "wake-due": asking.due,
-    "whoami": asking.whoami,
-    "dag": asking.dag,
-    "log": look.log,
-    "show": look.show,
-    "wait": waiting.wait,
+# Operation to the module and function that carry it out. They are imported when first asked for: a
+# direct `check` must not pay for `dag`.
+OPERATIONS: dict[str, tuple[str, str]] = {
+    "say": ("say", "say"),
+    "enter": ("say", "enter"),
+    "leave": ("say", "leave"),
+    "lead": ("say", "lead"),
+    "mission": ("say", "mission"),
+    "task": ("tasks", "task"),
+    "check": ("check", "check"),
+    "check-ci": ("check", "ci"),
+    "room": ("ask", "room"),
+    "next": ("ask", "next_"),
+    "inbox": ("ask", "inbox"),
+    "wake-due": ("ask", "due"),
+    "whoami": ("ask", "whoami"),
+    "dag": ("ask", "dag"),
+    "log": ("look", "log"),
+    "show": ("look", "show"),
+    "wait": ("wait", "wait"),
 }
+
+
+def operation(name: str) -> Operation:
+    """The function that carries out an operation.
+
+    Raises:
+        UsageError: `usage`, there is none of this name.
+    """
+    found = OPERATIONS.get(name)
+    if found is None:
+        raise UsageError("usage", f"no such operation: {name!a}", hint="rally --help")
+    module = import_module(f"rally.facilitation.ops.{found[0]}")
+    carry_out: Operation = getattr(module, found[1])
+    return carry_out
 
 
 def creates(op: str, params: Params) -> bool:
@@ -66,12 +87,7 @@ def creates(op: str, params: Params) -> bool:
 
 def new_event_id(kind: str) -> str:
     """`<kind>-<12 letters and digits>`: 60 random bits, never only digits, readable in a row."""
-    number = int.from_bytes(os.urandom(8), "big")
-    letters = []
-    for _ in range(_ID_CHARS):
-        number, digit = divmod(number, 32)
-        letters.append(_ID_ALPHABET[digit])
-    return f"{kind}-{''.join(letters)}"
+    return f"{kind}-{os.urandom(_ID_CHARS).translate(_ID_ALPHABET).decode()}"
 
 
 class Rooms:
@@ -85,10 +101,9 @@ class Rooms:
         self.clock = clock or SystemClock()
         self._open: dict[str, tuple[RoomService, tuple[int, int]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._places: dict[tuple[str, str | None], tuple[float, Place]] = {}
 
-    async def call(
-        self, op: str, params: Params, *, cwd: str, env: Mapping[str, str]
-    ) -> Reply:
+    async def call(self, op: str, params: Params, *, cwd: str, env: Mapping[str, str]) -> Reply:
         """Carry out one operation.
 
         Args:
@@ -105,23 +120,26 @@ class Rooms:
         place = self.place(params, cwd=cwd, env=env)
         if op == "init":
             return await self._init(place, env)
-        operation = OPERATIONS.get(op)
-        if operation is None:
-            raise UsageError("usage", f"no such operation: {op!a}", hint="rally --help")
-        if op == "say":
-            say.wish(place, params)  # a wish that is refused at the door creates no room
-        elif op == "enter":
-            say.wish(place, {**params, "kind": "enter"})
+        carry_out = operation(op)
+        if op in ("say", "enter") and place.root not in self._open:
+            # A wish that is refused at the door creates no room.
+            wish(place, params if op == "say" else {**params, "kind": "enter"})
         service = await self.service(place.root, create=creates(op, params), env=env)
-        return await operation(Ask(service, place, params))
+        return await carry_out(Ask(service, place, params, env))
 
     async def subscribe(
         self, params: Params, *, cwd: str, env: Mapping[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
         """Follow a room (see `ops.wait.subscribe`); ends when the iterator is closed."""
         place = self.place(params, cwd=cwd, env=env)
+        if not _has_room(place.root):
+            yield {"event": "head", "seq": 0}
+            await _room_appears(place.root)
+            params = {**params, "since": params.get("since") or 0}
         service = await self.service(place.root, create=False, env=env)
-        async for event in waiting.subscribe(Ask(service, place, params)):
+        from rally.facilitation.ops.wait import subscribe
+
+        async for event in subscribe(Ask(service, place, params, env)):
             yield event
 
     def place(self, params: Params, *, cwd: str, env: Mapping[str, str]) -> Place:
@@ -130,7 +148,16 @@ class Rooms:
         Raises:
             UsageError: `room-not-found`.
         """
-        return find_place(cwd, params.get("room") or env.get("RALLY_ROOM") or None)
+        key = (cwd, params.get("room") or env.get("RALLY_ROOM") or None)
+        now_s = asyncio.get_running_loop().time()
+        known = self._places.get(key)
+        if known is not None and now_s < known[0]:
+            return known[1]
+        place = find_place(*key)
+        if len(self._places) > _PLACES_KEPT_MAX:
+            self._places.clear()
+        self._places[key] = (now_s + _PLACE_KEPT_S, place)
+        return place
 
     async def service(self, root: str, *, create: bool, env: Mapping[str, str]) -> RoomService:
         """The open room at a root; an empty one, kept nowhere, where there is none to read.
@@ -138,9 +165,13 @@ class Rooms:
         Raises:
             Failure: the ledger cannot be opened or made.
         """
+        file = f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}"
+        known = self._open.get(root)
+        if known is not None and known[1] == _identity(file):
+            return known[0]
         async with self._locks.setdefault(root, asyncio.Lock()):
-            path = Path(root, ROOM_FOLDER, LEDGER_FILE)
-            identity = _identity(path)
+            path = Path(file)
+            identity = _identity(file)
             known = self._open.get(root)
             if known is not None and known[1] == identity:
                 return known[0]
@@ -160,7 +191,7 @@ class Rooms:
             except BaseException:
                 await ledger.close()
                 raise
-            opened = _identity(path)
+            opened = _identity(file)
             if opened is not None:
                 self._open[root] = (service, opened)
                 Register(env).add(root)
@@ -174,7 +205,7 @@ class Rooms:
         return service
 
     async def _init(self, place: Place, env: Mapping[str, str]) -> Reply:
-        existed = _identity(Path(place.root, ROOM_FOLDER, LEDGER_FILE)) is not None
+        existed = _has_room(place.root)
         service = await self.service(place.root, create=True, env=env)
         head = await service.ledger.head()
         data = {"room": place.root, "created": not existed, "head": head.seq}
@@ -183,7 +214,7 @@ class Rooms:
     async def _status(self, env: Mapping[str, str]) -> Reply:
         rows = []
         for root in Register(env).roots():
-            if _identity(Path(root, ROOM_FOLDER, LEDGER_FILE)) is None:
+            if not _has_room(root):
                 continue
             service = await self.service(root, create=False, env=env)
             rows.append(await service.read(partial(_status_row, root)))
@@ -216,9 +247,28 @@ def _status_row(root: str, context: Context) -> dict[str, Any]:
     }
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+async def _room_appears(root: str) -> None:
+    """Sleep until the room's ledger is there; a follower creates none (contract R2)."""
+    from watchfiles import awatch
+
+    while not _has_room(root):
+        # `.rally` is looked into as well once it is there; the time-out is for what was missed
+        # between looking and watching.
+        folders = [root, *filter(Path.is_dir, [Path(root, ROOM_FOLDER)])]
+        async for _ in awatch(
+            *folders, watch_filter=None, debounce=20, step=5, recursive=False,
+            rust_timeout=_APPEARANCE_MS, yield_on_timeout=True,
+        ):  # fmt: skip
+            break
+
+
+def _has_room(root: str) -> bool:
+    return _identity(f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}") is not None
+
+
+def _identity(file: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 (one call less than Path.stat on the hot path)
+        found = os.stat(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

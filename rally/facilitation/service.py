@@ -20,9 +20,9 @@ from rally.facilitation.decide.say import decide, replay_of
 from rally.facilitation.intake import Asked
 from rally.facilitation.ledger import checkpoint
 from rally.facilitation.ledger.port import Ledger
-from rally.facilitation.projections.room import Waiter
 from rally.facilitation.queue import ClaimQueue, Waiting
 from rally.facilitation.state import dump
+from rally.facilitation.state.entities import Waiter
 from rally.facilitation.state.past import Wants
 from rally.facilitation.state.room import RoomState
 from rally.facilitation.writer import Job, Outcome, Writer
@@ -127,11 +127,7 @@ class RoomService:
             first = replay_of(context, asked)
             if first is not None:
                 return Outcome(lambda _: Said(first, [], True, first.get("fence"), []))
-            decision = decider(context, asked)
-            return Outcome(
-                lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
-                decision.contents,
-            )
+            return _outcome(decider(context, asked), asked)
 
         wait_ms = asked.options.get("wait_ms", 0)
         if asked.kind == "claim" and wait_ms:
@@ -269,11 +265,7 @@ class RoomService:
 
     def _grant_job(self, entry: Waiting) -> Job:
         def run(context: Context) -> Outcome:
-            decision = decide(context, entry.asked)
-            return Outcome(
-                lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
-                decision.contents,
-            )
+            return _outcome(decide(context, entry.asked), entry.asked)
 
         def settle(done: asyncio.Future[Any]) -> None:
             if entry.granted.done():
@@ -299,9 +291,7 @@ class RoomService:
         now_ms = self.clock.now_ms()
         lapse_ms = self.queue.next_lapse_ms(self.state, now_ms)
         nap_ms = NAP_MS_MAX if lapse_ms is None else min(NAP_MS_MAX, max(0, lapse_ms - now_ms))
-        self._timer = asyncio.get_running_loop().call_later(
-            (nap_ms + 1) / 1_000, self.writer.poke
-        )
+        self._timer = asyncio.get_running_loop().call_later((nap_ms + 1) / 1_000, self.writer.poke)
 
     # -- noticing change --------------------------------------------------------------------------
 
@@ -386,6 +376,16 @@ class RoomService:
         )
 
 
+def _outcome(decision: Decision, asked: Asked) -> Outcome:
+    if asked.origin is not None:
+        for content in decision.contents:
+            content["origin"] = asked.origin
+    return Outcome(
+        lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
+        decision.contents,
+    )
+
+
 class Following:
     """Context manager of `RoomService.follow`."""
 
@@ -397,4 +397,3 @@ class Following:
 
     def __exit__(self, *_: object) -> None:
         self._service._stop_following()  # noqa: SLF001
-

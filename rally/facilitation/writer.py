@@ -62,7 +62,9 @@ class Job:
     wants: Wants
     renews: tuple[str, str | None] | None = None
     warnings: list[dict[str, str]] = field(default_factory=list)
-    done: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[Any] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Writer:
@@ -90,6 +92,8 @@ class Writer:
         self._new_id = new_id
         self._queue: list[Job] = []
         self._pump: asyncio.Task[None] | None = None
+        # Set when somebody poked while the pump was running: it must look once more.
+        self._again = False
         self.folded_from_tail = 0
         # True while the state holds facts that are not yet durable.
         self.deciding = False
@@ -115,6 +119,7 @@ class Writer:
 
     def poke(self) -> None:
         """Make sure that the pump runs: there is work, or the ledger or the time may have moved."""
+        self._again = True
         if self._pump is None or self._pump.done():
             self._pump = asyncio.get_running_loop().create_task(self._run())
 
@@ -124,22 +129,25 @@ class Writer:
             await asyncio.wait([self._pump])
 
     async def _run(self) -> None:
-        batch: list[Job] = []
         while True:
+            self._again = False
             batch, self._queue = self._queue[:BATCH_JOBS_MAX], self._queue[BATCH_JOBS_MAX:]
-            batch = [job for job in batch if not job.done.done()]
-            try:
-                await self._process(batch)
-                # Those who waited longest are served before anything that arrived meanwhile.
-                while grants := self.next_grants():
-                    await self._process(grants)
-            except RallyError as error:
-                self._fail(batch, error)
-            except Exception as error:  # the pump must never die with jobs unanswered
-                self._fail(batch, error)
-                raise
-            if not self._queue:
+            await self._settle([job for job in batch if not job.done.done()])
+            # Those who waited longest are served before anything that arrived meanwhile.
+            while grants := self.next_grants():
+                await self._settle(grants)
+            if not (self._queue or self._again):
                 return
+
+    async def _settle(self, batch: list[Job]) -> None:
+        """Process a batch; whatever happens, every job in it is answered."""
+        try:
+            await self._process(batch)
+        except RallyError as error:
+            self._fail(batch, error)
+        except BaseException as error:
+            self._fail(batch, Failure("internal", f"{type(error).__name__}: {error}"))
+            raise
 
     def _fail(self, batch: list[Job], error: Exception) -> None:
         for job in batch:
@@ -258,9 +266,7 @@ class Writer:
             wants.keys.clear()  # a replayed key was settled when the fact was decided
             if fact.kind not in ("retract", "standby", "task"):
                 wants.ids.clear()
-            past = (
-                await gather(self.ledger, wants, before_seq=fact.seq) if wants else nothing
-            )
+            past = await gather(self.ledger, wants, before_seq=fact.seq) if wants else nothing
             fold(self.state, fact, past)
 
     async def reload(self) -> None:

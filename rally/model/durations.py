@@ -24,7 +24,7 @@ def parse_duration_ms(
     Raises:
         UsageError: `bad-duration`.
     """
-    body = text[1:] if text.startswith("+") else text
+    body = text.removeprefix("+")
     digits, unit = body[:-1], body[-1:]
     if unit not in _UNIT_MS or not digits.isascii() or not digits.isdigit() or len(digits) > 12:
         raise UsageError(

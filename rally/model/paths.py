@@ -175,7 +175,7 @@ def _share(a: list[str], b: list[str]) -> bool:
     for left in a:
         above, row = row, [row[0] and left == ANY_DEPTH] + [False] * len(b)
         for j, right in enumerate(b):
-            if left == ANY_DEPTH or right == ANY_DEPTH:
+            if ANY_DEPTH in (left, right):
                 row[j + 1] = above[j + 1] or row[j] or above[j]
             else:
                 row[j + 1] = above[j] and segments_meet(left, right)

@@ -30,7 +30,9 @@ def check_encodable(value: str, name: str) -> bytes:
     return raw
 
 
-def check_tool(tool: str, *, name: str = "--tool", reserved_ok: frozenset[str] = frozenset()) -> str:
+def check_tool(
+    tool: str, *, name: str = "--tool", reserved_ok: frozenset[str] = frozenset()
+) -> str:
     """A tool id as contract F4 allows it.
 
     Args:

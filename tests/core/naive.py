@@ -335,6 +335,8 @@ def ends(fact: Doc, life: Life) -> bool:
         if fact.get("ref") == life.id:
             return True
         return own and overlapping(fact.get("paths", []), life.claim.get("paths", []))
+    if kind == "claim" and fact.get("claim") == life.id:
+        return True  # handed over (contract C10)
     if kind == "claim" and at(fact) >= life.expires_ms:
         return not own and collide(fact, life.claim)
     return False

@@ -56,7 +56,7 @@ def judge(history: History, wish: Wish, now_ms: int) -> list[str]:
     Raises:
         No: it must be refused.
     """
-    ref = wish.get("ref")
+    ref = wish.get("ref", wish.get("ref_standby"))
     target = None
     if ref is not None:
         target = history.find(ref)
@@ -83,7 +83,8 @@ def warnings(history: History, wish: Wish) -> set[str]:
     tool, session = wish.caller
     inside = history.sessions(tool)
     if wish.kind == "enter":
-        return {"duplicate-tool"} if any(one != session for one in inside) else set()
+        others = [one for one in inside if not same_owner((tool, one), wish.caller)]
+        return {"duplicate-tool"} if others else set()
     return set() if inside else {"not-entered"}
 
 

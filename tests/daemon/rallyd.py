@@ -20,6 +20,8 @@ from rally.wire.locations import SocketAddress, socket_path
 
 HERE = Path(__file__).parent
 SMALL_DAEMON = HERE / "small_daemon.py"
+STAND_IN = HERE / "stand_in"
+COMMAND = HERE.parents[1] / "bin" / "rally"
 # Nothing here takes long; a test that waits for ever is a failure and not a hang.
 PATIENCE_S = 20.0
 
@@ -31,6 +33,7 @@ def make_env(folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "XDG_STATE_HOME": str(folder / "state"),
         "RALLY_RUNTIME_DIR": str(folder / "run"),
+        "PYTHONPATH": str(STAND_IN),
     }
 
 
@@ -147,6 +150,29 @@ class Peer:
     def rest(self) -> list[tuple[bytes, bytes]]:
         """All frames up to the end of the connection."""
         return list(iter(self.receive, None))
+
+
+def start_rally(env: dict[str, str], *argv: str, **options: Any) -> subprocess.Popen[bytes]:
+    """The command itself, as a process."""
+    return subprocess.Popen(
+        [sys.executable, str(COMMAND), *argv],
+        env=env,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+def rally(
+    env: dict[str, str], *argv: str, stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """The command itself, to its end."""
+    return subprocess.run(
+        [sys.executable, str(COMMAND), *argv],
+        env=env,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
 
 
 def holder(env: dict[str, str]) -> int | None:

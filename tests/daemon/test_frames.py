@@ -17,7 +17,9 @@ from rally.wire.frames import (
     pack_argv,
 )
 
-FRAMES = st.lists(st.tuples(st.sampled_from([b"A", b"O", b"J"]), st.binary(max_size=40)), max_size=8)
+FRAMES = st.lists(
+    st.tuples(st.sampled_from([b"A", b"O", b"J"]), st.binary(max_size=40)), max_size=8
+)
 WORDS = st.lists(st.binary(max_size=20).filter(lambda b: b"\0" not in b), min_size=1, max_size=6)
 
 

@@ -182,9 +182,7 @@ def active_blocker(question: Question, path: str) -> list[Finding]:
 def _step_claims(question: Question) -> list[Claim]:
     if question.step is None:
         return []
-    own = leases.own_step_claims(
-        question.state, question.tool, question.session_id, question.step
-    )
+    own = leases.own_step_claims(question.state, question.tool, question.session_id, question.step)
     return [claim for claim in own if leases.binds(claim, question.now_ms)]
 
 

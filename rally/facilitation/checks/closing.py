@@ -90,28 +90,28 @@ def check_ci(state: RoomState, now_ms: int, bare_artifacts: Iterable[Fact]) -> l
                     hint=f"rally inbox --tool {fact.tool} --sent",
                 )
             )
-    for claim in state.claims.values():
-        if not leases.binds(claim, now_ms):
-            findings.append(
-                Finding(
-                    "lapsed-claim",
-                    WARN,
-                    f"{claim.tool}'s lease lapsed at {to_rfc3339(claim.expires_ms)}",
-                    path=claim.paths[0] if claim.paths else None,
-                    fact_id=claim.claim_id,
-                    owner=claim.tool,
-                    hint=f"rally say release --tool TOOL --ref {claim.claim_id}",
-                )
-            )
-    for fact in bare_artifacts:
-        findings.append(
-            Finding(
-                "artifact-without-evidence",
-                WARN,
-                f"artifact of {fact.tool} without evidence: {fact.get('subject')}",
-                fact_id=fact.event_id,
-                owner=fact.tool,
-                hint="rally say artifact … --evidence …",
-            )
+    findings += [
+        Finding(
+            "lapsed-claim",
+            WARN,
+            f"{claim.tool}'s lease lapsed at {to_rfc3339(claim.expires_ms)}",
+            path=claim.paths[0] if claim.paths else None,
+            fact_id=claim.claim_id,
+            owner=claim.tool,
+            hint=f"rally say release --tool TOOL --ref {claim.claim_id}",
         )
+        for claim in state.claims.values()
+        if not leases.binds(claim, now_ms)
+    ]
+    findings += [
+        Finding(
+            "artifact-without-evidence",
+            WARN,
+            f"artifact of {fact.tool} without evidence: {fact.get('subject')}",
+            fact_id=fact.event_id,
+            owner=fact.tool,
+            hint="rally say artifact … --evidence …",
+        )
+        for fact in bare_artifacts
+    ]
     return findings

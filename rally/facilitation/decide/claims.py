@@ -29,9 +29,7 @@ def claim(context: Context, asked: Asked) -> Decision:
     return grant(context, content, asked.options.get("ttl_ms", TTL_MS_DEFAULT), position=0)
 
 
-def grant(
-    context: Context, content: dict[str, Any], ttl_ms: int, *, position: int
-) -> Decision:
+def grant(context: Context, content: dict[str, Any], ttl_ms: int, *, position: int) -> Decision:
     """A claim fact with its lease and its fence.
 
     Args:

@@ -9,9 +9,9 @@ from typing import Any
 from rally.facilitation.intake import Asked
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
+from rally.model.clock import to_rfc3339
 from rally.model.errors import UsageError
 from rally.model.fact import Fact
-from rally.model.clock import to_rfc3339
 
 
 @dataclass(slots=True)

@@ -171,9 +171,7 @@ def artifact(context: Context, asked: Asked) -> Decision:
         step = (content["run"], content["step"])
         held = leases.own_step_claims(context.state, asked.tool, asked.session_id, step)
     elif "paths" in content:
-        held = leases.own_overlapping(
-            context.state, asked.tool, asked.session_id, content["paths"]
-        )
+        held = leases.own_overlapping(context.state, asked.tool, asked.session_id, content["paths"])
     else:
         raise UsageError(
             "missing-field", "--release needs --run and --step, or --path, to know which claim ends",
@@ -226,9 +224,7 @@ def retract(context: Context, asked: Asked) -> Decision:
         )  # fmt: skip
     if fact.kind == "claim":
         held = context.state.claims.get(fact.event_id)
-        mine = (
-            leases.owns(held, asked.tool, asked.session_id) if held else fact.tool == asked.tool
-        )
+        mine = leases.owns(held, asked.tool, asked.session_id) if held else fact.tool == asked.tool
     else:
         mine = fact.kind != "lead" or fact.tool == asked.tool
     if not mine:

@@ -71,7 +71,17 @@ def decide(context: Context, asked: Asked) -> Decision:
 
 # What differs between two tellings of the same thing, and is no content.
 _MOMENT = frozenset(
-    ("event_id", "seq", "created_at", "prev", "hash", "lease_expires_at", "fence", "origin", "trust")
+    (
+        "event_id",
+        "seq",
+        "created_at",
+        "prev",
+        "hash",
+        "lease_expires_at",
+        "fence",
+        "origin",
+        "trust",
+    )
 )
 _RELATIVE = ("wake_after", "ack_by")
 
@@ -117,6 +127,8 @@ def _key_conflict(key: str, first: Fact, name: str) -> Refused:
 
 def as_stored(context: Context, asked: Asked) -> dict[str, Any]:
     """What the fact of a wish would hold, whatever the state says about it by now."""
+    if asked.kind in ("standby", "retract"):
+        return DECIDERS[asked.kind](context, asked).contents[0]
     content = context.begin(asked)
     options = asked.options
     for name in ("ref", "claim"):
@@ -137,10 +149,6 @@ def as_stored(context: Context, asked: Asked) -> dict[str, Any]:
             content.pop("paths", None)
             if options.get("force"):
                 content["data"] = {**content.get("data", {}), "forced": True}
-        case "standby":
-            return standbys.standby(context, asked).contents[0]
-        case "retract":
-            return dialogue.retract(context, asked).contents[0]
         case _:
             pass
     return content

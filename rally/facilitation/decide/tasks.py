@@ -116,9 +116,7 @@ def _nothing_ready(run_id: str, waits: list[dict[str, Any]], *, known: bool) -> 
         else:
             first = entry["conflicts"][0]
             reasons.append(f"{entry['task']} needs what {first['owner']} holds")
-    why = "; ".join(reasons) or (
-        "every task has landed" if known else "it has no open task"
-    )
+    why = "; ".join(reasons) or ("every task has landed" if known else "it has no open task")
     return Refused(
         "nothing-ready", f"no task of run {run_id} can be taken now: {why}",
         hint=f"rally dag --run {run_id}", details={"waiting": waits},
@@ -162,9 +160,7 @@ def _ending(context: Context, asked: Asked, claim_id: str, run: str, step: str) 
 
 def _own_hold(context: Context, asked: Asked) -> Claim:
     run_id, task_id = asked.content["run"], asked.content["step"]
-    own = leases.own_step_claims(
-        context.state, asked.tool, asked.session_id, (run_id, task_id)
-    )
+    own = leases.own_step_claims(context.state, asked.tool, asked.session_id, (run_id, task_id))
     if own:
         return own[-1]
     run = context.state.runs.get(run_id)

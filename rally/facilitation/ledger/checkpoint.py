@@ -83,7 +83,7 @@ def save(
                 return False
             try:
                 handle = os.open(saving, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with open(handle, "wb") as file:
+                with os.fdopen(handle, "wb") as file:
                     file.write(orjson.dumps(header) + b"\n")
                     file.write(payload)
                 saving.replace(folder / CHECKPOINT_NAME)

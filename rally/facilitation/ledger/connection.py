@@ -40,7 +40,7 @@ class LedgerConnection(sqlite3.Connection):
             cursor = super().executemany(sql, parameters)
             self.commit()
         except BaseException:
-            # After some errors (a full disk) SQLite has rolled back by itself; this then does nothing
+            # After some errors (a full disk) SQLite has rolled back by itself; this is idle then.
             self.rollback()
             raise
         return cursor

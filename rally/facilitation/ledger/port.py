@@ -24,7 +24,7 @@ class Head(NamedTuple):
 EMPTY_HEAD = Head(0, GENESIS)
 
 
-class HeadMoved(Exception):  # noqa: N818 - an event to react to (decide again), not an error to show
+class HeadMoved(Exception):
     """Somebody else appended first. Nothing was written."""
 
 

@@ -1,5 +1,5 @@
--- Every fixed question to the ledger. `-- name: x` starts a statement; a test prepares each of them
--- and checks that none that is on the way of a decision walks through the whole table.
+-- Every fixed question to the ledger, by name. A test prepares each of them and checks that none that
+-- is on the way of a decision walks through the whole table.
 --
 -- Lists of ids go in as one JSON text, so that a statement stays the same (and stays prepared)
 -- whatever their number.
@@ -53,6 +53,12 @@ CROSS JOIN facts AS withdrawal INDEXED BY facts_by_ref
 -- name: verify_rows
 SELECT seq, event_id, kind, tool, run, step, ref, key, target, prev, hash, body
 FROM facts WHERE seq > :after ORDER BY seq LIMIT :limit
+
+-- name: newest_ever
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0)
+
+-- name: verify_total
+SELECT count(*) FROM facts
 
 -- name: verify_event_ids
 SELECT max(seq) FROM facts GROUP BY event_id HAVING count(*) > 1 ORDER BY 1 LIMIT 1

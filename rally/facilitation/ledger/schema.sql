@@ -6,7 +6,9 @@
 -- behind it.
 
 CREATE TABLE facts (
-  seq      INTEGER PRIMARY KEY,
+  -- AUTOINCREMENT keeps the highest seq ever given in sqlite_sequence: it is what shows that facts
+  -- are missing at the end, where no later link could break, and keeps a lost seq from being reused.
+  seq      INTEGER PRIMARY KEY AUTOINCREMENT,
   event_id TEXT NOT NULL UNIQUE,
   kind     TEXT NOT NULL,
   tool     TEXT NOT NULL,
@@ -45,6 +47,7 @@ END;
 -- in its way has to be noticed here, before.
 CREATE TRIGGER facts_in_order BEFORE INSERT ON facts
 WHEN NEW.seq IS NOT 1 + coalesce((SELECT max(seq) FROM facts), 0)
+  OR NEW.seq <= (SELECT seq FROM sqlite_sequence WHERE name = 'facts')
   OR NEW.prev IS NOT coalesce(
        (SELECT hash FROM facts WHERE seq = NEW.seq - 1),
        '0000000000000000000000000000000000000000000000000000000000000000')

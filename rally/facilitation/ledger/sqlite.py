@@ -27,6 +27,7 @@ from typing import Any
 import aiosqlite
 import orjson
 
+from rally.facilitation.ledger.background import start
 from rally.facilitation.ledger.connection import (
     BUSY_TIMEOUT_S,
     Identity,
@@ -69,15 +70,8 @@ class SqliteLedger:
             Failure: as `open_connection` says.
         """
         file = Path(path)
-        opened: list[Identity] = []
-
-        def connector() -> sqlite3.Connection:
-            connection = open_connection(file, create=create)
-            opened.append(connection.identity)
-            return connection
-
-        writer = await aiosqlite.Connection(connector, iter_chunk_size=CHUNK_FACTS)
-        return cls(file, writer, opened[0])
+        writer, identity = await start(partial(open_connection, file, create=create))
+        return cls(file, writer, identity)
 
     def identity(self) -> Identity:
         """Device and inode of the file that was opened; another file may have its name by now."""
@@ -108,15 +102,7 @@ class SqliteLedger:
         except sqlite3.Error as error:
             if not is_constraint(error):
                 raise as_failure(error, self._path) from error
-            expected = Head(facts[0].seq - 1, facts[0].prev)
-            if await self.head() != expected:
-                raise HeadMoved from None
-            raise Failure(
-                "internal",
-                f"{self._path} refused fact {facts[0].seq} or one after it: the chain is broken, "
-                "or an event id or key is taken",
-                hint="rally verify",
-            ) from error
+            raise await self._refusal(facts) from None
         # Asked after the commit: from then on a deletion comes after the acknowledgement.
         if self.is_replaced():
             raise Failure(
@@ -124,6 +110,21 @@ class SqliteLedger:
                 f"{self._path} was deleted or replaced while it was in use",
                 hint="run the command again",
             )
+
+    async def _refusal(self, facts: Sequence[Fact]) -> Exception:
+        """Why the guards refused these facts."""
+        head = await self.head()
+        if head != (facts[0].seq - 1, facts[0].prev):
+            return HeadMoved()
+        ((newest,),) = await self._rows(self._writer, SQL["newest_ever"])
+        if newest > head.seq:
+            return damaged(self._path, f"fact {head.seq + 1} is missing")
+        return Failure(
+            "internal",
+            f"{self._path} refused fact {facts[0].seq} or one after it: the chain is broken, "
+            "or an event id or key is taken",
+            hint="rally verify",
+        )
 
     async def tail(self, after_seq: int, limit: int) -> list[Fact]:
         """See `Ledger.tail`."""
@@ -253,9 +254,7 @@ class SqliteLedger:
             if self._closed:
                 raise ValueError("the ledger is closed")
             if self._reader is None:
-                self._reader = await aiosqlite.Connection(
-                    partial(self._open_same, BUSY_TIMEOUT_S), iter_chunk_size=CHUNK_FACTS
-                )
+                self._reader, _ = await start(partial(self._open_same, BUSY_TIMEOUT_S))
             return self._reader
 
     def _open_same(self, timeout_s: float) -> LedgerConnection:

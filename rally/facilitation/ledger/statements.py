@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_MARK = "-- name: "
+_MARK = "\n-- name: "
 
 
 def _load() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Proof that the history is whole, computed anew from the ledger every time (contract R3).
 
-Nothing that an earlier run or a cache said is used: every body is hashed, every link followed, every
-column compared with the body that it repeats, and SQLite checks its own pages and indexes. Facts are
-read in chunks, so a ledger of a million facts takes no more memory than one of a thousand.
+Nothing that an earlier run or a cache said is used: every body is hashed, every link followed,
+every column compared with the body that it repeats, and SQLite checks its own pages and indexes.
+Facts are read in chunks: a million of them take no more memory than a thousand.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import orjson
 
 from rally.facilitation.ledger.connection import LedgerConnection, open_connection
 from rally.facilitation.ledger.creation import schema_sql
-from rally.facilitation.ledger.failures import is_busy
+from rally.facilitation.ledger.failures import as_failure, is_busy
 from rally.facilitation.ledger.port import EMPTY_HEAD, Head
+from rally.facilitation.ledger.selection import SEQ_MAX
 from rally.facilitation.ledger.statements import SQL
 from rally.model.errors import Failure
 
@@ -46,8 +47,8 @@ class VerifyReport:
 
     Attributes:
         file: the ledger.
-        facts: how many facts were read, up to the first that is not whole.
-        head: the last of them, 0 when there is none.
+        facts: how many facts the file holds, as far as it can be read.
+        head: the newest of them, 0 when there is none.
         hash: its hash.
         whole_until: the history from 1 to this seq is whole.
         first_problem: None when everything is.
@@ -104,12 +105,45 @@ def _verify(path: Path) -> VerifyReport:
     with closing(connection):
         # Damage may put any bytes into a text column; comparing must work all the same.
         connection.text_factory = lambda raw: raw.decode(errors="replace")
-        head, problem = _follow_chain(connection)
-        whole_until = head.seq
-        problem = problem or _duplicate(connection) or _damaged_file(connection)
-        if problem is not None and problem.seq is not None:
-            whole_until = min(whole_until, problem.seq - 1)
-        return VerifyReport(str(path), head.seq, head.seq, head.hash, whole_until, problem)
+        try:
+            return _examine(connection, path)
+        except sqlite3.Error as error:
+            raise as_failure(error, path) from error
+
+
+def _examine(connection: LedgerConnection, path: Path) -> VerifyReport:
+    # Asked first: facts that are appended from here on can only make the chain longer than this.
+    newest, _ = _ask(connection, SQL["newest_ever"])
+    whole, problem = _follow_chain(connection)
+    if problem is None and newest and whole.seq < newest[0]:
+        problem = Problem(whole.seq + 1, f"it is missing; {newest[0]} facts have been written")
+    problem = problem or _duplicate(connection) or _damaged_file(connection)
+    if problem is None:
+        return VerifyReport(str(path), whole.seq, whole.seq, whole.hash, whole.seq, None)
+    whole_until = whole.seq if problem.seq is None else min(whole.seq, problem.seq - 1)
+    total, _ = _ask(connection, SQL["verify_total"])
+    last, _ = _ask(connection, SQL["head"])
+    head = Head(*last) if last else whole
+    facts = total[0] if total else whole.seq
+    return VerifyReport(str(path), facts, head.seq, head.hash, whole_until, problem)
+
+
+def _ask(connection: LedgerConnection, sql: str) -> tuple[tuple[Any, ...] | None, str]:
+    """The first row, None when there is none, and the damage that kept it from being read.
+
+    Raises:
+        sqlite3.Error: when another process is in the way; that says nothing about the file.
+    """
+    try:
+        return connection.execute(sql).fetchone(), ""
+    except sqlite3.Error as error:
+        return None, _damage(error)
+
+
+def _damage(error: sqlite3.Error) -> str:
+    if is_busy(error):
+        raise error
+    return f"the file's structure is damaged: {error}"
 
 
 def _follow_chain(connection: LedgerConnection) -> tuple[Head, Problem | None]:
@@ -122,22 +156,20 @@ def _follow_chain(connection: LedgerConnection) -> tuple[Head, Problem | None]:
                 return head, Problem(head.seq + 1, what)
             head = Head(row[0], row[-2])
     except sqlite3.Error as error:
-        if is_busy(error):
-            raise
-        return head, Problem(head.seq + 1, f"it cannot be read: {error}")
+        return head, Problem(head.seq + 1, f"it cannot be read: {_damage(error)}")
     return head, None
 
 
 def _rows(connection: LedgerConnection) -> Iterator[Any]:
-    after = -1
-    while True:
-        rows = connection.execute(
-            SQL["verify_rows"], {"after": after, "limit": _CHUNK_FACTS}
-        ).fetchall()
-        yield from rows
-        if len(rows) < _CHUNK_FACTS:
-            return
-        after = rows[-1][0]
+    after = -SEQ_MAX
+    more = True
+    while more:
+        more = False
+        # Row by row: what stands before an unreadable page is still read.
+        for row in connection.execute(SQL["verify_rows"], {"after": after, "limit": _CHUNK_FACTS}):
+            yield row
+            more = True
+            after = row[0]
 
 
 def _flaw(row: tuple[Any, ...], before: Head) -> str:
@@ -145,45 +177,45 @@ def _flaw(row: tuple[Any, ...], before: Head) -> str:
     *columns, digest, body = row
     if columns[0] != before.seq + 1:
         return f"it is missing; the next fact in the file has seq {columns[0]}"
-    if not isinstance(body, bytes):
-        return "its body is not kept as bytes"
-    if sha256(body).hexdigest() != digest:
+    if not isinstance(body, bytes) or sha256(body).hexdigest() != digest:
         return "its hash is not the hash of its body"
-    try:
-        doc = orjson.loads(body)
-    except ValueError:
-        return "its body is not JSON"
-    if not isinstance(doc, dict):
+    doc = _object(body)
+    if doc is None:
         return "its body is not a JSON object"
     for name, column in zip(_MIRRORED, columns, strict=True):
         if column != doc.get(name) or (column is None and name in _REQUIRED):
             return f"its column {name} differs from its body"
-    if columns[-1] != before.hash:
-        return "its prev is not the hash of the fact before"
-    return ""
+    return "" if columns[-1] == before.hash else "its prev is not the hash of the fact before"
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        doc = orjson.loads(body)
+    except ValueError:
+        return None
+    return doc if isinstance(doc, dict) else None
 
 
 def _duplicate(connection: LedgerConnection) -> Problem | None:
     found: list[Problem] = []
     for statement, name in (("verify_event_ids", "event id"), ("verify_keys", "idempotency key")):
-        try:
-            row = connection.execute(SQL[statement]).fetchone()
-        except sqlite3.Error as error:
-            return Problem(None, f"the file's structure is damaged: {error}")
+        row, damage = _ask(connection, SQL[statement])
+        if damage:
+            return Problem(None, damage)
         if row is not None:
             found.append(Problem(row[0], f"its {name} was used before"))
     return min(found, key=lambda problem: problem.seq or 0, default=None)
 
 
 def _damaged_file(connection: LedgerConnection) -> Problem | None:
-    """Damage that no fact shows: pages, indexes, and the guards that keep the ledger append-only."""
-    try:
-        verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if verdict != "ok":
-            return Problem(None, f"the file's structure is damaged: {verdict.splitlines()[-1]}")
-        present = _schema(connection)
-    except sqlite3.Error as error:
-        return Problem(None, f"the file's structure is damaged: {error}")
+    """Damage that no fact shows: pages, indexes, and the guards that refuse change."""
+    verdict, damage = _ask(connection, "PRAGMA integrity_check(1)")
+    if verdict is not None and verdict[0] != "ok":
+        # SQLite puts a heading above what it found in a table.
+        damage = f"the file's structure is damaged: {verdict[0].strip().splitlines()[-1]}"
+    if damage:
+        return Problem(None, damage)
+    present = _schema(connection)
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(schema_sql())
         for name, sql in _schema(model).items():
@@ -195,6 +227,6 @@ def _damaged_file(connection: LedgerConnection) -> Problem | None:
 def _schema(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(
         connection.execute(
-            "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+            "SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL"
         ).fetchall()
     )

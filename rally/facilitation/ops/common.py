@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from rally.facilitation.intake import check_caller
+from rally.facilitation.decide.context import Context, Decision
+from rally.facilitation.decide.say import decide
+from rally.facilitation.intake import Asked, check_caller
 from rally.facilitation.places import Place, canonical_path
-from rally.facilitation.service import RoomService
+from rally.facilitation.service import RoomService, Said
 from rally.model.errors import UsageError
+from rally.model.text import check_tool
 
 Params = Mapping[str, Any]
+LIST_LIMIT_DEFAULT = 50
+# Set by a watcher for the commands that it runs: its label (contract X1).
+WATCH_VARIABLE = "RALLY_WATCH"
 
 
 class Reply(NamedTuple):
@@ -21,11 +28,25 @@ class Reply(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """One request: to which room, from where, with what."""
+    """One request: to which room, from where, with what, in which environment."""
 
     service: RoomService
     place: Place
     params: Params
+    env: Mapping[str, str] = MappingProxyType({})
+
+    async def say(
+        self, asked: Asked, decider: Callable[[Context, Asked], Decision] = decide
+    ) -> Said:
+        """Write what was asked for, marked where a watcher's child asks (see `Asked.origin`).
+
+        Raises:
+            UsageError: `bad-tool`, for a marker that is no label; or as `RoomService.say`.
+        """
+        label = self.env.get(WATCH_VARIABLE)
+        if label:
+            asked.origin = f"watch:{check_tool(label, name=WATCH_VARIABLE)}"
+        return await self.service.say(asked, decider)
 
     def caller(self) -> tuple[str, str | None]:
         """The caller's tool and session.

@@ -37,7 +37,9 @@ def log_query(ask: Ask) -> FactQuery:
     for name in ("since", "until"):
         value = params.get(name)
         if value is not None and value < 0:
-            raise UsageError("bad-value", f"--{name} is {value}; a seq is 0 or more", hint="rally log")
+            raise UsageError(
+                "bad-value", f"--{name} is {value}; a seq is 0 or more", hint="rally log"
+            )
     return FactQuery(
         kinds=kinds,
         tool=tool or None,

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from rally.facilitation.decide import tasks as deciding
-from rally.facilitation.decide.say import decide
-from rally.facilitation.intake import Asked, admit, check_caller
+from rally.facilitation.decide.context import Context
+from rally.facilitation.intake import Asked, admit
 from rally.facilitation.ledger.port import FactQuery
-from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.places import Place, canonical_path
-from rally.facilitation.projections import room as rooms
-from rally.facilitation.projections.show import show_lead, show_mission
+from rally.facilitation.ops.common import Ask, Reply
+from rally.facilitation.ops.wish import wish
+from rally.facilitation.projections.show import show_claim, show_lead, show_mission
 from rally.facilitation.service import Said
+from rally.facilitation.state.leases import own_claims
 from rally.model.errors import UsageError
-from rally.model.text import check_identity, check_tool
+from rally.model.text import check_tool
 
 ATTENTION_MAX = 50
-NOT_FIELDS = frozenset({"kind", "tool", "session_id"})
 # Presence and lease keeping are no news.
 NO_NEWS = frozenset({"renew"})
-
-
-def wish(place: Place, params: Params) -> Asked:
-    """The checked wish behind `say` parameters; the same for every door.
-
-    Raises:
-        UsageError: whatever is wrong with them.
-    """
-    caller = check_caller(params.get("tool"), params.get("session_id"))
-    given = {name: value for name, value in params.items() if name not in NOT_FIELDS}
-    return admit(str(params.get("kind", "")), caller, given, lambda raw: canonical_path(raw, place))
 
 
 def said_json(said: Said) -> dict[str, Any]:
@@ -43,14 +30,16 @@ def said_json(said: Said) -> dict[str, Any]:
 
 async def say(ask: Ask) -> Reply:
     """Write one fact (contract F3)."""
-    said = await ask.service.say(wish(ask.place, ask.params))
+    said = await ask.say(wish(ask.place, ask.params))
     return Reply(said_json(said), said.warnings)
 
 
 async def enter(ask: Ask) -> Reply:
     """Enter, and learn what must be known (contract P1)."""
+    from rally.facilitation.projections import room as rooms
+
     asked = wish(ask.place, {**ask.params, "kind": "enter"})
-    said = await ask.service.say(asked)
+    said = await ask.say(asked)
     fact, service = said.fact, ask.service
     earlier = await service.ledger.select(
         FactQuery(
@@ -87,17 +76,14 @@ async def leave(ask: Ask) -> Reply:
     asked = wish(ask.place, {**ask.params, "kind": "leave"})
     tool, session_id = asked.tool, asked.session_id
 
-    def held(context: Any) -> list[dict[str, Any]]:
-        from rally.facilitation.projections.show import show_claim
-        from rally.facilitation.state.leases import own_claims
-
+    def held(context: Context) -> list[dict[str, Any]]:
         return [
             show_claim(claim, context.now_ms)
             for claim in own_claims(context.state, tool, session_id)
         ]
 
     released = await ask.service.read(held)
-    said = await ask.service.say(asked)
+    said = await ask.say(asked)
     return Reply({"fact": said.fact.doc, "released": released}, said.warnings)
 
 
@@ -108,7 +94,9 @@ async def lead(ask: Ask) -> Reply:
         seat = await ask.service.read(lambda context: show_lead(context.state))
         return Reply({"action": action, "lead": seat}, [])
     tool, session_id = ask.caller()
-    content: dict[str, Any] = {"status": {"take": "taken", "give": "given", "drop": "dropped"}[action]}
+    content: dict[str, Any] = {
+        "status": {"take": "taken", "give": "given", "drop": "dropped"}[action]
+    }
     if action == "give":
         to = ask.params.get("to")
         if not to:
@@ -116,7 +104,7 @@ async def lead(ask: Ask) -> Reply:
                 "missing-field", "lead give needs --to", hint="rally lead give --to claude:2"
             )
         content["target"] = check_tool(to, name="--to")
-    said = await ask.service.say(Asked("lead", tool, session_id, content))
+    said = await ask.say(Asked("lead", tool, session_id, content))
     seat = await ask.service.read(lambda context: show_lead(context.state))
     return Reply({"action": action, "lead": seat, "fact": said.fact.doc}, said.warnings)
 
@@ -132,24 +120,6 @@ async def mission(ask: Ask) -> Reply:
         raise UsageError("bad-value", "--set is empty", hint="rally mission --set 'ship 1.0'")
     checked = admit("note", caller, {"subject": "mission", "summary": text}, ask.path)
     content = {"summary": checked.content["summary"]}
-    said = await ask.service.say(Asked("mission", *caller, content))
+    said = await ask.say(Asked("mission", *caller, content))
     shown = await ask.service.read(lambda context: show_mission(context.state))
     return Reply({"action": "set", "mission": shown, "fact": said.fact.doc}, said.warnings)
-
-
-def run_and_step(params: Params, *, step_flag: str = "--id") -> dict[str, str]:
-    """`run` and `step` of a task command.
-
-    Raises:
-        UsageError: `missing-field` or `bad-value`.
-    """
-    found = {}
-    for name, flag in (("run", "--run"), ("step", step_flag)):
-        value = params.get(name)
-        if not value:
-            raise UsageError("missing-field", f"{flag} is missing", hint=f"{flag} NAME")
-        found[name] = check_identity(str(value), flag)
-    return found
-
-
-DECIDERS = {"take": deciding.take, "done": deciding.done, "drop": deciding.drop, "add": decide}

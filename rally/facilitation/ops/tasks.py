@@ -65,7 +65,9 @@ async def _add(ask: Ask) -> Reply:
     intent = params.get("intent") or ""
     read_only, owns = bool(params.get("read_only")), params.get("owns") or ()
     if not intent.strip():
-        raise UsageError("missing-field", "--intent is missing", hint="--intent 'what is to be done'")
+        raise UsageError(
+            "missing-field", "--intent is missing", hint="--intent 'what is to be done'"
+        )
     if read_only == bool(owns):
         raise UsageError(
             "bad-value", "a task either owns paths or is read-only: give --owns or --read-only",
@@ -86,8 +88,10 @@ async def _add(ask: Ask) -> Reply:
     asked = admit("note", ask.caller(), given, ask.path)
     asked.kind = "task"
     asked.content["status"] = "added"
-    said = await ask.service.say(asked, decide)
-    return Reply({"action": "add", "task": show_task(said.fact), "fact": said.fact.doc}, said.warnings)
+    said = await ask.say(asked)
+    return Reply(
+        {"action": "add", "task": show_task(said.fact), "fact": said.fact.doc}, said.warnings
+    )
 
 
 def show_task(fact: Fact) -> dict[str, Any]:
@@ -144,7 +148,7 @@ async def _take(ask: Ask) -> Reply:
         asked.options["ttl_ms"] = parse_duration_ms(
             ttl, min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl"
         )
-    said = await ask.service.say(asked, deciding.take)
+    said = await ask.say(asked, deciding.take)
     registered = await ask.service.read(
         lambda context: context.past.fact(said.fact.ref or ""),
         wants=Wants(ids={said.fact.ref or ""}),
@@ -168,7 +172,7 @@ async def _finish(ask: Ask) -> Reply:
         asked.content.pop("subject", None)
     decider = deciding.done if action == "done" else deciding.drop
     asked.kind = "artifact" if action == "done" else "release"
-    said = await ask.service.say(asked, decider)
+    said = await ask.say(asked, decider)
     task_id = {"id": given["step"], "run": given["run"]}
     return Reply({"action": action, "task": task_id, "fact": said.fact.doc}, said.warnings)
 

@@ -93,10 +93,7 @@ async def _sleep(ask: Ask, seq: int, until_ms: int, conditions: list[str]) -> No
 
 def _matters(news: Iterable[Fact], conditions: list[str]) -> bool:
     ids = {one.partition(":")[2] for one in conditions}
-    for fact in news:
-        if fact.kind in ENDS_CLAIMS or fact.step in ids or fact.ref in ids:
-            return True
-    return False
+    return any(fact.kind in ENDS_CLAIMS or fact.step in ids or fact.ref in ids for fact in news)
 
 
 def _states(conditions: list[str], held: list[str]) -> list[dict[str, Any]]:

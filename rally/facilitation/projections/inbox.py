@@ -23,7 +23,7 @@ def inbox(state: RoomState, tool: str, now_ms: int) -> dict[str, Any]:
     return {"tool": tool, "items": items, "total": len(items)}
 
 
-def sent(
+def sent(  # noqa: PLR0913 (three kinds of history)
     state: RoomState,
     tool: str,
     now_ms: int,

@@ -255,18 +255,14 @@ def _wait(tool: str) -> Candidate:
     )
 
 
-def human_needed(
-    state: RoomState, tool: str, session_id: str | None, now_ms: int
-) -> Fact | None:
+def human_needed(state: RoomState, tool: str, session_id: str | None, now_ms: int) -> Fact | None:
     """The blocker for which a person must act before this tool goes on, if there is one.
 
     Contract P3: open, critical or addressed to `human`, and mine, on my claims, of my step, or
     unscoped.
     """
     mine = [
-        claim
-        for claim in leases.own_claims(state, tool, session_id)
-        if leases.binds(claim, now_ms)
+        claim for claim in leases.own_claims(state, tool, session_id) if leases.binds(claim, now_ms)
     ]
     for blocker in state.blockers.values():
         fact = blocker.fact

@@ -17,11 +17,10 @@ from rally.facilitation.projections.show import (
 )
 from rally.facilitation.projections.wake_due import due_cause, trusted
 from rally.facilitation.state import leases
+from rally.facilitation.state.entities import Waiter
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import to_rfc3339
 from rally.model.fact import Fact
-
-LIMIT_DEFAULT = 50
 
 
 @dataclass(slots=True)
@@ -40,7 +39,7 @@ class Lens:
     paths: tuple[str, ...] = ()
     run: str | None = None
     since_seq: int = 0
-    limit: int = LIMIT_DEFAULT
+    limit: int = 50
 
     def sees(self, fact: Fact) -> bool:
         """Whether a fact passes every filter."""
@@ -56,18 +55,6 @@ class Lens:
     def wide_open(self) -> bool:
         """Whether nothing is filtered out."""
         return not (self.tool or self.paths or self.run or self.since_seq)
-
-
-@dataclass(slots=True)
-class Waiter:
-    """A claim that waits in the queue of this process (contract C8)."""
-
-    tool: str
-    session_id: str | None
-    paths: tuple[str, ...]
-    resources: tuple[str, ...]
-    since_ms: int
-    deadline_ms: int
 
 
 def room(
@@ -148,7 +135,7 @@ def _show_waiter(waiter: Waiter) -> dict[str, Any]:
     }
 
 
-def enter(
+def enter(  # noqa: PLR0913 (what the view is made of)
     state: RoomState,
     caller: tuple[str, str | None],
     watched: tuple[str, ...],

@@ -31,9 +31,7 @@ def condition_holds(state: RoomState, standby: Standby, index: int, now_ms: int)
     return index in standby.held
 
 
-def is_free(
-    state: RoomState, path: str, tool: str, session_id: str | None, now_ms: int
-) -> bool:
+def is_free(state: RoomState, path: str, tool: str, session_id: str | None, now_ms: int) -> bool:
     """Contract S4 `free:`: nobody else's live claim overlaps the path."""
     return not any(
         leases.binds(holding.claim, now_ms) and not leases.owns(holding.claim, tool, session_id)

@@ -107,3 +107,15 @@ class Run:
     run_id: str
     tasks: dict[str, Task] = field(default_factory=dict)
     landed: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Waiter:
+    """A claim that waits in the queue of this process (contract C8)."""
+
+    tool: str
+    session_id: str | None
+    paths: tuple[str, ...]
+    resources: tuple[str, ...]
+    since_ms: int
+    deadline_ms: int

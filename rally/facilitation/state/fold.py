@@ -25,6 +25,7 @@ from rally.facilitation.state.room import GONE_TOOLS_MAX, RoomState
 from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
+
 def fold(state: RoomState, fact: Fact, past: Past) -> None:
     """Bring the state from the ledger's prefix up to and including `fact`.
 
@@ -129,7 +130,11 @@ def _artifact(state: RoomState, fact: Fact, past: Past) -> None:
     if fact.get("target") and fact.get("target") != fact.tool:
         state.reviews[fact.event_id] = fact
     handoff = state.handoffs.get(ref or "")
-    if handoff is not None and fact.tool != handoff.fact.tool and rules.addressed(handoff, fact.tool):
+    if (
+        handoff is not None
+        and fact.tool != handoff.fact.tool
+        and rules.addressed(handoff, fact.tool)
+    ):
         _close_handoff(state, handoff.fact.event_id)
 
 

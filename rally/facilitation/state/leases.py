@@ -58,9 +58,7 @@ def overlaps(
             yield Holding("step", step[1], step[1], state.claims[claim_id])
 
 
-def conflicts(
-    state: RoomState, wanted: Claim, *, live: bool, now_ms: int
-) -> list[Holding]:
+def conflicts(state: RoomState, wanted: Claim, *, live: bool, now_ms: int) -> list[Holding]:
     """What keeps `wanted` from being granted (`live`), or what it would take over (not `live`).
 
     Contract C3-C6: another owner's overlapping claim, unless both are shared. Ordered by the age of
@@ -124,9 +122,7 @@ def renewal_due(state: RoomState, tool: str, session_id: str | None, now_ms: int
     """
     if now_ms < state.renew_at.get(tool, 0):
         return False
-    claims = [
-        claim for claim in own_claims(state, tool, session_id) if binds(claim, now_ms)
-    ]
+    claims = [claim for claim in own_claims(state, tool, session_id) if binds(claim, now_ms)]
     if any(now_ms >= renew_at_ms(claim) for claim in claims):
         return True
     if len(claims) == len(state.claims_by_tool.get(tool, ())):

@@ -45,16 +45,18 @@ class Wants:
         if kind == "retract" and "ref" in content:
             self.retracted.add(content["ref"])
         run = content.get("run")
-        for condition in content.get("until", ()):
+        self._add_conditions(content.get("until", ()), run)
+        if kind == "task" and run:
+            steps = (*content.get("parent_steps", ()), content.get("step"))
+            self.steps.update((run, step) for step in steps if step)
+
+    def _add_conditions(self, conditions: Iterable[str], run: str | None) -> None:
+        for condition in conditions:
             form, _, rest = condition.partition(":")
             if form == "fact":
                 self.ids.add(rest)
             elif form == "step" and run:
                 self.steps.add((run, rest))
-        if kind == "task" and run:
-            for step in (*content.get("parent_steps", ()), content.get("step")):
-                if step:
-                    self.steps.add((run, step))
 
 
 @dataclass(slots=True)
@@ -107,9 +109,7 @@ class Past:
         """An entity's fact and those about it, less withdrawn ones and the one being withdrawn."""
         gone = {fact.ref for fact in self.pending if fact.kind == "retract"} | {without}
         facts = list(self.threads.get(event_id, ()))
-        facts += [
-            fact for fact in self.pending if event_id in (fact.event_id, fact.ref)
-        ]
+        facts += [fact for fact in self.pending if event_id in (fact.event_id, fact.ref)]
         return [fact for fact in facts if fact.event_id not in gone]
 
 

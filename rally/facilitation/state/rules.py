@@ -90,5 +90,3 @@ def released_by(state: RoomState, fact_ref: str | None, fact: Fact) -> list[Clai
 
 def addressed(handoff: Handoff, tool: str) -> bool:
     return handoff.fact.doc["target"] in ("all", tool)
-
-

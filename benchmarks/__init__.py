@@ -1,0 +1,1 @@
+"""The speed table of contract section 9: every figure a ratio taken in one run, its sides in turn."""

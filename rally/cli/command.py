@@ -1,0 +1,277 @@
+"""click, made rally's: commands that answer plans, errors in rally's words, help without printing.
+
+click parses and nothing else. It never writes, exits or reads the environment here: the same parser
+runs inside the daemon, for callers with other terminals than its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from rally.model.errors import UsageError
+from rally.model.text import nearest
+
+ROOM, JSON, NO_COLOR = "rally.room", "rally.json", "rally.no_color"
+# Larger numbers do not fit every JSON reader, nor twice itself SQLite's integers.
+WHOLE_NUMBER_MAX = 2**53 - 1
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXITS = {
+    0: "done",
+    1: "rally or the machine failed",
+    2: "usage error",
+    3: "refused",
+    4: "a stop, with --strict",
+    130: "interrupted",
+}
+
+
+class HelpAsked(Exception):  # noqa: N818  (no error: the answer is the help)
+    """Somebody typed --help.
+
+    Args:
+        context: of the command that is to be explained.
+    """
+
+    def __init__(self, context: click.Context) -> None:
+        super().__init__()
+        self.context = context
+
+
+class Entry(NamedTuple):
+    """One command that is loaded when it is called.
+
+    Attributes:
+        at: `module:attribute`. A name and not an import, because the daemon must not be able to
+            load what starts processes, and because a command pays only for itself.
+        summary: the first line of its help.
+        section: the heading under which `rally --help` lists it.
+    """
+
+    name: str
+    at: str
+    summary: str
+    section: str = ""
+
+
+class WholeNumber(click.ParamType):
+    """A whole number, of either sign; what it means is checked by whoever takes it."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The number.
+
+        Raises:
+            UsageError: `usage`.
+        """
+        text = str(value)
+        digits = text[1:] if text[:1] in ("-", "+") else text
+        if digits.isascii() and digits.isdigit() and len(digits) < 20:
+            number = int(text)
+            if abs(number) <= WHOLE_NUMBER_MAX:
+                return number
+        flag = param.opts[-1] if param else "the value"
+        raise UsageError(
+            "usage", f"{flag} takes a whole number, not {text!a}", hint=f"{flag} 10"
+        )
+
+
+NUMBER = WholeNumber()
+
+
+def _remember(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        if value is not None and value is not False:
+            ctx.meta[key] = value
+
+    return callback
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        raise HelpAsked(ctx)
+
+
+def common_options() -> list[click.Parameter]:
+    """The options of every command, before or after the verb (contract O1, O4, R1)."""
+    return [
+        click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=_remember(JSON),
+            help="Answer with one JSON object.",
+        ),
+        click.Option(
+            ["--room"], metavar="DIR", expose_value=False, callback=_remember(ROOM),
+            help="The room's folder (default: RALLY_ROOM, else found from here).",
+        ),
+        click.Option(
+            ["--no-color"], is_flag=True, expose_value=False, callback=_remember(NO_COLOR),
+            help="No colours, also on a terminal.",
+        ),
+    ]  # fmt: skip
+
+
+def _help_option() -> click.Option:
+    return click.Option(
+        ["-h", "--help"], is_flag=True, is_eager=True, expose_value=False, callback=_show_help,
+        help="Show this text.",
+    )  # fmt: skip
+
+
+class Verb(click.Command):
+    """A command.
+
+    Args:
+        example: a line that can be pasted.
+        exits: its exit codes, or codes with a meaning of their own.
+        takes_words: words after the options belong to a program that it starts.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        example: str,
+        exits: Iterable[int] | dict[int, str] = (0, 1, 2),
+        **more: Any,
+    ) -> None:
+        super().__init__(*args, **more)
+        self.params += common_options()
+        self.example = example
+        meanings = exits if isinstance(exits, dict) else {}
+        self.exits = {code: meanings.get(code) or EXITS[code] for code in exits}
+        self.takes_words = self.allow_extra_args
+        # Words too many are refused here, where the words themselves are at hand.
+        self.allow_extra_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; a word that no argument takes is a usage error that names it."""
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not self.takes_words and not ctx.resilient_parsing:
+            raise _surplus(ctx)
+        return rest
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, which prints nothing by itself."""
+        return _help_option()
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The whole help text."""
+        from rally.cli.help import command_help  # noqa: PLC0415  (only who asks for help)
+
+        return command_help(self, ctx)
+
+
+class VerbGroup(click.Group):
+    """A command with commands inside.
+
+    Args:
+        entries: those that are loaded when they are called.
+        example, exits: as for `Verb`.
+        default: answers the plan when none is named; without it that is a usage error.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        entries: Sequence[Entry],
+        example: str,
+        exits: Iterable[int] | dict[int, str] = (0, 1, 2),
+        default: Callable[[click.Context], Any] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(
+            name, callback=self._without_command, invoke_without_command=True, **more
+        )
+        self.params += common_options()
+        self.entries = {entry.name: entry for entry in entries}
+        self.example = example
+        meanings = exits if isinstance(exits, dict) else {}
+        self.exits = {code: meanings.get(code) or EXITS[code] for code in exits}
+        self._default = default
+
+    def _without_command(self) -> Any:
+        context = click.get_current_context()
+        if context.invoked_subcommand is not None:
+            return None
+        if self._default is not None:
+            return self._default(context)
+        raise UsageError(
+            "usage",
+            f"{context.command_path} needs one of: {', '.join(self.entries)}",
+            hint=self.example,
+            details={"choices": list(self.entries)},
+        )
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which they are explained."""
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        command = self.commands.get(cmd_name)
+        entry = self.entries.get(cmd_name)
+        if command is None and entry is not None:
+            module, _, attribute = entry.at.partition(":")
+            command = getattr(importlib.import_module(module), attribute)
+            assert isinstance(command, click.Command)
+            self.commands[cmd_name] = command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named first.
+
+        Raises:
+            UsageError: `usage`; there is none of this name.
+        """
+        command = self.get_command(ctx, args[0])
+        if command is not None or ctx.resilient_parsing:
+            return args[0] if command else None, command, args[1:]
+        names = list(self.entries)
+        near = nearest(args[0], names)
+        what = "option" if args[0].startswith("-") else "command"
+        path = ctx.command_path
+        raise UsageError(
+            "usage",
+            f"{path} has no {what} {args[0]!a}"
+            + ("" if ctx.parent is None else f"; it has: {', '.join(names)}"),
+            hint=f"{path} {near}" if near else f"{path} --help",
+            details={"choices": names, "nearest": near},
+        )
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, which prints nothing by itself."""
+        return _help_option()
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The whole help text."""
+        from rally.cli.help import group_help  # noqa: PLC0415  (only who asks for help)
+
+        return group_help(self, ctx)
+
+
+def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a function a command; its docstring is the help, the first line its summary."""
+    return click.command(name, cls=Verb, **settings)
+
+
+def _surplus(ctx: click.Context) -> UsageError:
+    """A word too many; where the command takes paths, a path was probably meant."""
+    from shlex import quote  # noqa: PLC0415  (errors are rare)
+
+    word = ctx.args[0]
+    flags = {flag for param in ctx.command.params for flag in param.opts}
+    return UsageError(
+        "usage",
+        f"{ctx.command_path} takes no argument {word!a}",
+        hint=f"--path {quote(word)}" if "--path" in flags else f"{ctx.command_path} --help",
+    )

@@ -1,0 +1,1 @@
+"""The commands: each parses its words into a plan, nothing more."""

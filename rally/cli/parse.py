@@ -1,0 +1,78 @@
+"""From the words of a command line to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from rally import __version__
+from rally.cli import command as words
+from rally.cli.command import HelpAsked, VerbGroup
+from rally.cli.plan import Plan, Text
+from rally.cli.registry import VersionAsked
+from rally.cli.usage import as_usage_error
+from rally.wire.names import verb_of
+
+PROGRAM = "rally"
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A command line that was understood.
+
+    Attributes:
+        command: the first word.
+        plan: what it comes to.
+    """
+
+    command: str
+    plan: Plan
+    wants_json: bool
+    no_color: bool
+    room: str | None
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """The name under which the answer to these words stands (contract O1)."""
+    return verb_of(list(argv)) or PROGRAM
+
+
+def says_json(argv: Sequence[str]) -> bool:
+    """Whether JSON is wished for, of words that may not be understood. Behind `--` they are not
+    rally's."""
+    own = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in own
+
+
+def parse(root: VerbGroup, argv: Sequence[str], *, columns: int) -> Parsed:
+    """Understand a command line; nothing is read or written.
+
+    Args:
+        columns: of the terminal, for a help text; 0 where there is none.
+
+    Raises:
+        UsageError: `usage`, or what the command itself finds wrong.
+    """
+    command = command_of(argv)
+    try:
+        context = root.make_context(PROGRAM, list(argv), terminal_width=columns or None)
+        with context:
+            plan = root.invoke(context)
+    except HelpAsked as asked:
+        text = asked.context.get_help()
+        plan = Text(text, {"help": text})
+        return Parsed(command, plan, says_json(argv), no_color=True, room=None)
+    except VersionAsked:
+        plan = Text(f"rally {__version__}\n", {"version": __version__})
+        return Parsed(command, plan, says_json(argv), no_color=True, room=None)
+    except click.ClickException as error:
+        raise as_usage_error(error) from None
+    return Parsed(
+        command=command,
+        plan=plan,
+        wants_json=bool(context.meta.get(words.JSON)),
+        no_color=bool(context.meta.get(words.NO_COLOR)),
+        room=context.meta.get(words.ROOM),
+    )

@@ -1,0 +1,89 @@
+"""What the reader of a text answer sees it on: width, colours, and the present moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+WIDTH_PIPED = 100
+WIDTH_MIN = 20
+
+# SGR parameters (ECMA-48), of the eight colours that every terminal has and its user chose.
+_SGR = {
+    "title": "1",
+    "dim": "2",
+    "ok": "32",
+    "stop": "1;31",
+    "warn": "33",
+    "name": "36",
+    # the statuses of a step, and the lines of a graph
+    "landed": "32",
+    "in_flight": "34",
+    "stalled": "31",
+    "planned": "2",
+    "edge": "2",
+}
+
+
+@dataclass(slots=True)
+class Screen:
+    """Where a text answer is shown.
+
+    Attributes:
+        width: columns to stay within.
+        is_piped: standard output is no terminal; long lines are then left whole where no table
+            needs them short.
+        colour: whether styles are written as terminal escapes.
+        now_ms: the instant from which ages and remaining times are counted.
+    """
+
+    width: int
+    is_piped: bool
+    colour: bool
+    now_ms: int
+
+    def paint(self, text: str, style: str) -> str:
+        """The text in a style; what it says, and its width on the screen, stay the same.
+
+        Args:
+            text: made visible already.
+            style: a key of the table above; empty for none.
+        """
+        if not self.colour or not style or not text:
+            return text
+        return f"\x1b[{_SGR[style]}m{text}\x1b[0m"
+
+
+def screen_for(
+    columns: int, *, is_terminal: bool, no_color: bool, env: Mapping[str, str], now_ms: int
+) -> Screen:
+    """The screen behind a call (contract O4).
+
+    Args:
+        columns: of the terminal, 0 where there is none.
+        is_terminal: whether standard output is one that takes colours.
+        no_color: `--no-color` was given.
+        env: the caller's `NO_COLOR` (any value that is not empty, after no-color.org) and `TERM`.
+    """
+    plain = no_color or bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb"
+    return Screen(
+        width=max(columns, WIDTH_MIN) if columns else WIDTH_PIPED,
+        is_piped=not columns,
+        colour=is_terminal and not plain,
+        now_ms=now_ms,
+    )
+
+
+def span(duration_ms: int) -> str:
+    """A duration in at most two units, for people: `45s`, `12m`, `3h20m`, `2d4h`; never negative."""
+    seconds = max(0, duration_ms) // 1_000
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h{minutes}m" if minutes else f"{hours}h"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours}h" if hours else f"{days}d"
