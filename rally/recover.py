@@ -8,7 +8,6 @@
 
 Running it in this process means that `recover` answers None.
 """
-# ruff: noqa: PLC0415  (each branch is rare, and pays for its own imports)
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ EXITS = {
 }
 
 
-class HelpAsked(Exception):  # noqa: N818  (no error: the answer is the help)
+class HelpAsked(Exception):  # no error: the answer is the help
     """Somebody typed --help.
 
     Args:
@@ -59,14 +59,12 @@ class Entry(NamedTuple):
     section: str = ""
 
 
-class WholeNumber(click.ParamType):
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A whole number, of either sign; what it means is checked by whoever takes it."""
 
     name = "N"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number.
 
         Raises:
@@ -79,9 +77,7 @@ class WholeNumber(click.ParamType):
             if abs(number) <= WHOLE_NUMBER_MAX:
                 return number
         flag = param.opts[-1] if param else "the value"
-        raise UsageError(
-            "usage", f"{flag} takes a whole number, not {text!a}", hint=f"{flag} 10"
-        )
+        raise UsageError("usage", f"{flag} takes a whole number, not {text!a}", hint=f"{flag} 10")
 
 
 NUMBER = WholeNumber()
@@ -163,7 +159,7 @@ class Verb(click.Command):
 
     def get_help(self, ctx: click.Context) -> str:
         """The whole help text."""
-        from rally.cli.help import command_help  # noqa: PLC0415  (only who asks for help)
+        from rally.cli.help import command_help  # only who asks for help
 
         return command_help(self, ctx)
 
@@ -187,9 +183,7 @@ class VerbGroup(click.Group):
         default: Callable[[click.Context], Any] | None = None,
         **more: Any,
     ) -> None:
-        super().__init__(
-            name, callback=self._without_command, invoke_without_command=True, **more
-        )
+        super().__init__(name, callback=self._without_command, invoke_without_command=True, **more)
         self.params += common_options()
         self.entries = {entry.name: entry for entry in entries}
         self.example = example
@@ -254,7 +248,7 @@ class VerbGroup(click.Group):
 
     def get_help(self, ctx: click.Context) -> str:
         """The whole help text."""
-        from rally.cli.help import group_help  # noqa: PLC0415  (only who asks for help)
+        from rally.cli.help import group_help  # only who asks for help
 
         return group_help(self, ctx)
 
@@ -266,7 +260,7 @@ def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
 
 def _surplus(ctx: click.Context) -> UsageError:
     """A word too many; where the command takes paths, a path was probably meant."""
-    from shlex import quote  # noqa: PLC0415  (errors are rare)
+    from shlex import quote  # errors are rare
 
     word = ctx.args[0]
     flags = {flag for param in ctx.command.params for flag in param.opts}

@@ -37,9 +37,7 @@ def field_option(field: Field) -> Callable[[F], F]:
     metavar = "|".join(field.choices) if field.choices else _METAVARS[field.form]
     if field.name in ("ref", "claim", "ref_standby"):
         metavar = "ID"
-    return click.option(
-        field.flag, field.name, metavar=metavar, multiple=field.many, help=text
-    )
+    return click.option(field.flag, field.name, metavar=metavar, multiple=field.many, help=text)
 
 
 def fields(*names: str) -> Callable[[F], F]:

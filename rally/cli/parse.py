@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import click
 
 from rally import __version__
 from rally.cli import command as words
 from rally.cli.command import HelpAsked, VerbGroup
-from rally.cli.plan import Plan, Text
+from rally.cli.plan import Parsed, Text
 from rally.cli.registry import VersionAsked
 from rally.cli.usage import as_usage_error
 from rally.wire.names import verb_of
 
 PROGRAM = "rally"
-
-
-@dataclass(slots=True)
-class Parsed:
-    """A command line that was understood.
-
-    Attributes:
-        command: the first word.
-        plan: what it comes to.
-    """
-
-    command: str
-    plan: Plan
-    wants_json: bool
-    no_color: bool
-    room: str | None
 
 
 def command_of(argv: Sequence[str]) -> str:
@@ -70,8 +53,8 @@ def parse(root: VerbGroup, argv: Sequence[str], *, columns: int) -> Parsed:
     except click.ClickException as error:
         raise as_usage_error(error) from None
     return Parsed(
-        command=command,
-        plan=plan,
+        command,
+        plan,
         wants_json=bool(context.meta.get(words.JSON)),
         no_color=bool(context.meta.get(words.NO_COLOR)),
         room=context.meta.get(words.ROOM),

@@ -5,43 +5,26 @@ Parsing is the same in the daemon and without it, and touches nothing; only carr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from rally.cli.call import ArgvCall
 from rally.cli.envelope import json_line
 from rally.cli.screen import Screen
-from rally.model.clock import Clock
+
+if TYPE_CHECKING:
+    from rally.cli.call import ArgvCall
+    from rally.cli.port import RoomsPort
 
 Warnings = list[dict[str, str]]
 Answered = tuple[dict[str, Any], Warnings]
 Show = Callable[[dict[str, Any], Screen], str]
+Verdict = Callable[[dict[str, Any]], int]
 
 
 class OutputClosedError(Exception):
     """Nobody reads standard output any more (`| head`); the command ends quietly (contract O4)."""
 
 
-class RoomsPort(Protocol):
-    """Where questions are answered; `facilitation.rooms.Rooms` in both the daemon and direct mode."""
-
-    clock: Clock
-
-    async def call(
-        self, op: str, params: Mapping[str, Any], *, cwd: str, env: Mapping[str, str]
-    ) -> Answered:
-        """See `Rooms.call`."""
-        ...
-
-    def subscribe(
-        self, params: Mapping[str, Any], *, cwd: str, env: Mapping[str, str]
-    ) -> AsyncIterator[dict[str, Any]]:
-        """See `Rooms.subscribe`."""
-        ...
-
-
-@dataclass(slots=True)
 class Session:
     """One command being carried out.
 
@@ -54,12 +37,15 @@ class Session:
         screen: for text answers.
     """
 
-    call: ArgvCall
-    rooms: RoomsPort
-    command: str
-    wants_json: bool
-    room: str | None
-    screen: Screen
+    __slots__ = ("call", "command", "room", "rooms", "screen", "wants_json")
+
+    def __init__(self, call: ArgvCall, rooms: RoomsPort, parsed: Parsed, screen: Screen) -> None:
+        self.call = call
+        self.rooms = rooms
+        self.command = parsed.command
+        self.wants_json = parsed.wants_json
+        self.room = parsed.room
+        self.screen = screen
 
     def params(self, given: Mapping[str, Any], *, is_caller: bool) -> dict[str, Any]:
         """The parameters of an operation.
@@ -100,7 +86,6 @@ def done(_: dict[str, Any]) -> int:
     return 0
 
 
-@dataclass(slots=True)
 class Ask:
     """One question to the room.
 
@@ -113,38 +98,60 @@ class Ask:
         reads: parameters in which `-` stands for standard input.
     """
 
-    op: str
-    params: dict[str, Any]
-    show: Show
-    verdict: Callable[[dict[str, Any]], int] = done
-    is_caller: bool = False
-    reads: tuple[str, ...] = ()
+    __slots__ = ("is_caller", "op", "params", "reads", "show", "verdict")
+
+    def __init__(  # noqa: PLR0913 (a record)
+        self,
+        op: str,
+        params: dict[str, Any],
+        show: Show,
+        *,
+        verdict: Verdict = done,
+        is_caller: bool = False,
+        reads: tuple[str, ...] = (),
+    ) -> None:
+        self.op = op
+        self.params = params
+        self.show = show
+        self.verdict = verdict
+        self.is_caller = is_caller
+        self.reads = reads
 
 
-@dataclass(slots=True)
 class Work:
     """Something that the client's process does itself and answers like a question."""
 
-    run: Callable[[Session], Awaitable[Answered]]
-    show: Show
-    verdict: Callable[[dict[str, Any]], int] = done
+    __slots__ = ("run", "show", "verdict")
+
+    def __init__(
+        self,
+        run: Callable[[Session], Awaitable[Answered]],
+        show: Show,
+        verdict: Verdict = done,
+    ) -> None:
+        self.run = run
+        self.show = show
+        self.verdict = verdict
 
 
-@dataclass(slots=True)
 class Stream:
     """Something that writes its own output as it goes, and answers the exit code."""
 
-    run: Callable[[Session], Awaitable[int]]
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[Session], Awaitable[int]]) -> None:
+        self.run = run
 
 
-@dataclass(slots=True)
 class Takeover:
     """Something that takes the whole process, event loop included, and answers the exit code."""
 
-    run: Callable[[], int]
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[], int]) -> None:
+        self.run = run
 
 
-@dataclass(slots=True)
 class Text:
     """A finished answer: help, the version, a script.
 
@@ -153,11 +160,35 @@ class Text:
         data: the same for `--json`.
     """
 
-    text: str
-    data: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("data", "text")
+
+    def __init__(self, text: str, data: dict[str, Any]) -> None:
+        self.text = text
+        self.data = data
 
 
 Plan = Ask | Work | Stream | Takeover | Text
+
+
+class Parsed:
+    """A command line that was understood.
+
+    Attributes:
+        command: the first word.
+        plan: what it comes to.
+        wants_json, no_color, room: what was given of the options of every command.
+    """
+
+    __slots__ = ("command", "no_color", "plan", "room", "wants_json")
+
+    def __init__(
+        self, command: str, plan: Plan, *, wants_json: bool, no_color: bool, room: str | None
+    ) -> None:
+        self.command = command
+        self.plan = plan
+        self.wants_json = wants_json
+        self.no_color = no_color
+        self.room = room
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

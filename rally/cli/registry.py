@@ -49,7 +49,7 @@ CLIENT: tuple[Entry, ...] = (
     Entry("init", f"{_HERE}.ledger:init", "Make a room here.", CARE),
     Entry("verify", f"{_HERE}.ledger:verify", "Prove that the history is whole.", CARE),
     Entry("daemon", f"{_HERE}.daemon:daemon", "Start, stop and watch the background process.", CARE),
-    Entry("completion", f"{_HERE}.completion:completion", "Print the completion script of a shell.", CARE),
+    Entry("completion", f"{_HERE}.completion:completion", "Print a shell's completion script.", CARE),
 )  # fmt: skip
 
 _INTRODUCTION = """Rally lets coding agents share a repository without colliding.
@@ -61,6 +61,11 @@ It records who works where, answers before you write, and remembers what was agr
   rally say claim --path src/api/ --subject 'rework the handlers'
   rally check before-write --path src/api/users.py --strict
 """
+
+
+def _help_of(context: click.Context) -> Text:
+    text = context.get_help()
+    return Text(text, {"help": text})
 
 
 def build_root(entries: Sequence[Entry]) -> VerbGroup:
@@ -75,7 +80,7 @@ def build_root(entries: Sequence[Entry]) -> VerbGroup:
         help=_INTRODUCTION,
         example="rally room",
         exits=(0, 1, 2, 3, 4, 130),
-        default=lambda context: _help_of(context),
+        default=_help_of,
     )
     root.params.append(
         click.Option(
@@ -86,15 +91,10 @@ def build_root(entries: Sequence[Entry]) -> VerbGroup:
     return root
 
 
-class VersionAsked(Exception):  # noqa: N818  (no error: the answer is the version)
+class VersionAsked(Exception):  # no error: the answer is the version
     """Somebody typed --version."""
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         raise VersionAsked
-
-
-def _help_of(context: click.Context) -> Text:
-    text = context.get_help()
-    return Text(text, {"help": text})

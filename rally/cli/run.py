@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from rally.cli import envelope
-from rally.cli.call import ArgvCall
-from rally.cli.command import VerbGroup
-from rally.cli.parse import Parsed, command_of, parse, says_json
+from rally.cli.parse import command_of, parse, says_json
 from rally.cli.plan import (
     Answered,
     Ask,
     OutputClosedError,
-    RoomsPort,
+    Parsed,
     Session,
     Stream,
     Takeover,
@@ -22,6 +21,11 @@ from rally.cli.plan import (
 from rally.cli.screen import screen_for
 from rally.cli.standard_input import fill
 from rally.model.errors import Failure, RallyError, UsageError
+
+if TYPE_CHECKING:
+    from rally.cli.call import ArgvCall
+    from rally.cli.command import VerbGroup
+    from rally.cli.port import RoomsPort
 
 _log = logging.getLogger("rally.cli")
 
@@ -51,17 +55,11 @@ async def run(argv: list[str], call: ArgvCall, rooms: RoomsPort, root: VerbGroup
 
 async def carry_out(parsed: Parsed, call: ArgvCall, rooms: RoomsPort) -> int:
     """Carry out a command line that was understood."""
-    session = Session(
-        call=call,
-        rooms=rooms,
-        command=parsed.command,
-        wants_json=parsed.wants_json,
-        room=parsed.room,
-        screen=screen_for(
-            call.width, is_terminal=call.colour, no_color=parsed.no_color, env=call.env,
-            now_ms=rooms.clock.now_ms(),
-        ),
+    screen = screen_for(
+        call.width, is_terminal=call.colour, no_color=parsed.no_color, env=call.env,
+        now_ms=rooms.clock.now_ms(),
     )  # fmt: skip
+    session = Session(call, rooms, parsed, screen)
     try:
         return await _perform(parsed, session)
     except OutputClosedError:
@@ -101,9 +99,7 @@ def _refuse(session: Session, error: RallyError) -> int:
             details={**error.details, "cause": error.code},
         )
     try:
-        return fail(
-            session.call, error, command=session.command, wants_json=session.wants_json
-        )
+        return fail(session.call, error, command=session.command, wants_json=session.wants_json)
     except OutputClosedError:
         return 0
 
@@ -143,4 +139,3 @@ def _answer(session: Session, plan: Ask | Work, answered: Answered) -> int:
         if warnings:
             session.call.err(envelope.warning_text(warnings))
     return plan.verdict(data)
-

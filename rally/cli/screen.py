@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 WIDTH_PIPED = 100
 WIDTH_MIN = 20
@@ -25,7 +24,6 @@ _SGR = {
 }
 
 
-@dataclass(slots=True)
 class Screen:
     """Where a text answer is shown.
 
@@ -37,10 +35,13 @@ class Screen:
         now_ms: the instant from which ages and remaining times are counted.
     """
 
-    width: int
-    is_piped: bool
-    colour: bool
-    now_ms: int
+    __slots__ = ("colour", "is_piped", "now_ms", "width")
+
+    def __init__(self, width: int, *, is_piped: bool, colour: bool, now_ms: int) -> None:
+        self.width = width
+        self.is_piped = is_piped
+        self.colour = colour
+        self.now_ms = now_ms
 
     def paint(self, text: str, style: str) -> str:
         """The text in a style; what it says, and its width on the screen, stay the same.
@@ -67,7 +68,7 @@ def screen_for(
     """
     plain = no_color or bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb"
     return Screen(
-        width=max(columns, WIDTH_MIN) if columns else WIDTH_PIPED,
+        max(columns, WIDTH_MIN) if columns else WIDTH_PIPED,
         is_piped=not columns,
         colour=is_terminal and not plain,
         now_ms=now_ms,

@@ -44,9 +44,7 @@ def fill(
             params[name] = [text if one == "-" else one for one in value if one != "-" or text]
     if text:
         return []
-    return [
-        {"code": "empty-input", "message": f"nothing came for {readers[0]} on standard input"}
-    ]
+    return [{"code": "empty-input", "message": f"nothing came for {readers[0]} on standard input"}]
 
 
 def _values(value: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from rally.cli.run import run
 if TYPE_CHECKING:
     from rally.cli.call import ArgvCall
     from rally.cli.command import VerbGroup
-    from rally.cli.plan import RoomsPort
+    from rally.cli.port import RoomsPort
 
 
 @cache

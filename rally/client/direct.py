@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from rally.client.connection import Answer, Connection
 from rally.model.errors import Failure
@@ -48,7 +49,7 @@ class Direct:
     """
 
     def __init__(self, *, env: Mapping[str, str], cwd: str) -> None:
-        from rally.facilitation.rooms import Rooms  # noqa: PLC0415  (not where a daemon answers)
+        from rally.facilitation.rooms import Rooms  # not where a daemon answers
 
         self._rooms = Rooms()
         self._env = env
@@ -63,8 +64,10 @@ class Direct:
 
     async def subscribe(self, **params: Any) -> AsyncGenerator[dict[str, Any], None]:
         """See `Connection.subscribe`."""
-        async for event in self._rooms.subscribe(params, cwd=self._cwd, env=self._env):
-            yield event
+        events = self._rooms.subscribe(params, cwd=self._cwd, env=self._env)
+        async with aclosing(cast(AsyncGenerator[dict[str, Any], None], events)):
+            async for event in events:
+                yield event
 
     async def close(self) -> None:
         """Close the rooms."""

@@ -123,7 +123,7 @@ def _ask_to_leave(env: Mapping[str, str], version: str) -> bool:
 
 
 def _start(env: Mapping[str, str]) -> bool:
-    from rally.execution.process import spawn_detached  # noqa: PLC0415  (the rare case)
+    from rally.execution.process import spawn_detached  # the rare case
 
     output = spawn_detached(
         [sys.executable, "-m", "rally.daemon", "--announce"],
@@ -149,6 +149,7 @@ def _prepare_log(env: Mapping[str, str]) -> str | None:
     path = Path(log_path(env))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
         with path.open("ab") as log:
             if log.tell() > LOG_BYTES_MAX:
                 path.replace(f"{path}.1")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rally.cli.call import ArgvCall
 from rally.daemon.calls import Call, error_frame, event_frame, read_call, result_frame
+from rally.daemon.params import check_params
 from rally.daemon.versions import is_superseded_by
 from rally.model.errors import Failure, RallyError, UsageError
 from rally.wire import frames
@@ -63,7 +64,9 @@ class Conversation(asyncio.Protocol):
                     self._take(kind, payload)
         except frames.FrameError as error:
             self._refuse(
-                UsageError("usage", str(error), hint="see the protocol in docs/protocol.md")
+                UsageError(
+                    "usage", str(error), hint="the format is described in rally/wire/frames.py"
+                )
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -217,13 +220,15 @@ class Conversation(asyncio.Protocol):
     async def _reply(self, call: Call) -> tuple[dict[str, Any], list[dict[str, str]]]:
         server = self._server
         if call.op not in ("ping", "stop"):
-            return await server.rooms.call(call.op, call.params, cwd=call.cwd, env=call.env)
+            params = check_params(call.op, call.params)
+            return await server.rooms.call(call.op, params, cwd=call.cwd, env=call.env)
         if call.op == "stop":
             server.leave("asked to stop")
         return server.status(), []
 
     async def _stream(self, call: Call) -> None:
-        events = self._server.rooms.subscribe(call.params, cwd=call.cwd, env=call.env)
+        params = check_params(call.op, call.params)
+        events = self._server.rooms.subscribe(params, cwd=call.cwd, env=call.env)
         async with aclosing(cast(Any, events)):
             async for event in events:
                 self._send(event_frame(call.id, event))
@@ -280,7 +285,7 @@ class Conversation(asyncio.Protocol):
 
 def _print_failure(error: RallyError, argv: list[str], call: ArgvCall) -> int:
     """For what the verbs themselves did not catch; the exit code."""
-    from rally.cli.parse import command_of, says_json  # noqa: PLC0415  (rare)
-    from rally.cli.run import fail  # noqa: PLC0415
+    from rally.cli.parse import command_of, says_json
+    from rally.cli.run import fail
 
     return fail(call, error, command=command_of(argv), wants_json=says_json(argv))

@@ -3,7 +3,6 @@
 The lock comes before everything that is slow to import, so that the losers of a race end at once.
 The guard against starting processes comes before any code that answers requests is even loaded.
 """
-# ruff: noqa: PLC0415  (imports below the top level are those of the last paragraph)
 
 from __future__ import annotations
 

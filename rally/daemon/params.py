@@ -1,7 +1,8 @@
 """The parameters of each operation as the socket accepts them.
 
-What comes over the socket is anybody's JSON; here it becomes values of the right types, or a usage error
-that names the field. Whether the values make sense is judged where they are used, as for every other door.
+What comes over the socket is anybody's JSON; here it becomes values of the right types, or a usage
+error that names the field. Whether the values make sense is judged where they are used, as for every
+other door.
 """
 
 from __future__ import annotations

@@ -68,6 +68,7 @@ class Server:
         self._leave_asked = asyncio.Event()
         self._started_ms = SystemClock().now_ms()
         self._last_request_s = 0.0
+        self._is_short = False
 
     async def serve(
         self,
@@ -137,10 +138,13 @@ class Server:
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     raise
-                _log.error("cannot accept a connection: %s", error.strerror)
+                if not self._is_short:
+                    _log.error("cannot accept connections: %s", error.strerror)
+                self._is_short = True
                 loop.remove_reader(listener)
                 loop.call_later(_NO_DESCRIPTOR_PAUSE_S, self._accept_again, listener)
                 return
+            self._is_short = False
             if not self._is_owner(sock):
                 sock.close()
                 continue

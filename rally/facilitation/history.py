@@ -1,8 +1,15 @@
-"""Fetching a `Past` from the ledger: the part of deciding and folding that needs I/O, done before."""
+"""Fetching a `Past` from the ledger: the part of deciding and folding that needs I/O, done before.
+
+Everything is answered as of one moment, the head or just before a seq, so that a replay sees what the
+decision saw: a retraction that came later must not count.
+"""
 
 from __future__ import annotations
 
-from rally.facilitation.ledger.port import Ledger
+from collections.abc import Iterable
+
+from rally.facilitation.ledger.port import FactQuery, Ledger
+from rally.facilitation.state import rules
 from rally.facilitation.state.past import Past, Wants
 from rally.model.fact import Fact
 
@@ -18,26 +25,92 @@ async def gather(ledger: Ledger, wants: Wants, *, before_seq: int | None = None)
         return past
     if wants.ids:
         past.facts = await ledger.by_id(wants.ids)
+        # A fact that was asked for by its seq is stored, and folded, with the event id in its place.
+        past.facts |= {fact.event_id: fact for fact in past.facts.values()}
     if wants.keys:
         past.keys = await ledger.by_key(wants.keys)
     steps = set(wants.steps)
     for asked in wants.retracted:
         target = past.facts.get(asked)
-        if target is None:
-            continue
-        if target.kind == "artifact" and target.run and target.step:
-            steps.add((target.run, target.step))
-        if target.ref:
-            past.threads[target.ref] = await _thread(ledger, target.ref, before_seq)
+        if target is not None:
+            steps |= await _Retraction(ledger, past, before_seq).look(target)
     if steps:
         past.landed = await ledger.landings(steps, before_seq=before_seq)
     return past
 
 
-async def _thread(ledger: Ledger, event_id: str, before_seq: int | None) -> list[Fact]:
-    entity = (await ledger.by_id([event_id])).get(event_id)
-    if entity is None:
-        return []
-    facts = [entity, *await ledger.about(event_id, before_seq=before_seq)]
-    gone = await ledger.retracted([fact.event_id for fact in facts])
-    return [] if event_id in gone else [fact for fact in facts if fact.event_id not in gone]
+class _Retraction:
+    """What withdrawing one fact needs to know."""
+
+    def __init__(self, ledger: Ledger, past: Past, before_seq: int | None) -> None:
+        self._ledger = ledger
+        self._past = past
+        self._before_seq = before_seq
+
+    async def look(self, target: Fact) -> set[tuple[str, str]]:
+        """Fill in the past; answers the steps whose landings matter beside it."""
+        if await self._is_withdrawn(target):
+            self._past.withdrawn.add(target.event_id)
+            return set()
+        steps: set[tuple[str, str]] = set()
+        if target.kind == "artifact" and target.run and target.step:
+            steps = {(target.run, target.step), *await self._tasks(target.run)}
+        if target.ref and target.kind in rules.ANSWERS:
+            steps |= await self._thread(target.ref)
+        return steps
+
+    async def _is_withdrawn(self, fact: Fact) -> bool:
+        about = await self._ledger.about(fact.event_id, before_seq=self._before_seq)
+        return any(one.kind == "retract" for one in about)
+
+    async def _standing(self, facts: Iterable[Fact]) -> list[Fact]:
+        return [fact for fact in facts if not await self._is_withdrawn(fact)]
+
+    async def _tasks(self, run: str) -> set[tuple[str, str]]:
+        """The run's tasks: it was forgotten if they all had landed, and is open again."""
+        until = None if self._before_seq is None else self._before_seq - 1
+        query = FactQuery(kinds=frozenset({"task"}), run=run, until_seq=until)
+        tasks = await self._standing(await self._ledger.select(query))
+        self._past.tasks[run] = tasks
+        return {
+            (run, step)
+            for task in tasks
+            for step in (task.step, *task.get("parent_steps", ()))
+            if step
+        }
+
+    async def _thread(self, event_id: str) -> set[tuple[str, str]]:
+        entity = (await self._ledger.by_id([event_id])).get(event_id)
+        if entity is None or await self._is_withdrawn(entity):
+            return set()
+        about = await self._ledger.about(event_id, before_seq=self._before_seq)
+        self._past.threads[event_id] = [entity, *await self._standing(about)]
+        if entity.kind == "blocker" and await self._led(entity):
+            self._past.led.add(event_id)
+        return await self._conditions(entity) if entity.kind == "standby" else set()
+
+    async def _led(self, blocker: Fact) -> bool:
+        """Whether the author of a blocker held the lead's seat then (authority is of its time)."""
+        query = FactQuery(
+            kinds=frozenset({"lead"}), until_seq=blocker.seq - 1, newest_first=True, limit=1
+        )
+        newest = await self._ledger.select(query)
+        if not newest:
+            return False
+        about = await self._ledger.about(newest[0].event_id, before_seq=blocker.seq)
+        withdrawn = any(one.kind == "retract" for one in about)
+        return not withdrawn and rules.seated_by(newest[0]) == blocker.tool
+
+    async def _conditions(self, standby: Fact) -> set[tuple[str, str]]:
+        """What a standby that may come back waits for, and whether it ended for good meanwhile."""
+        until = None if self._before_seq is None else self._before_seq - 1
+        query = FactQuery(
+            kinds=frozenset({"leave", "standby", "artifact"}), since_seq=standby.seq, until_seq=until,
+            limit=1, where=lambda fact: rules.ends_standby(fact, standby),
+        )  # fmt: skip
+        if await self._ledger.select(query):
+            self._past.ended.add(standby.event_id)
+        wants = Wants()
+        wants.add("standby", standby.doc)
+        self._past.facts |= await self._ledger.by_id(wants.ids)
+        return wants.steps

@@ -254,12 +254,17 @@ async def _room_appears(root: str) -> None:
     while not _has_room(root):
         # `.rally` is looked into as well once it is there; the time-out is for what was missed
         # between looking and watching.
-        folders = [root, *filter(Path.is_dir, [Path(root, ROOM_FOLDER)])]
+        inner = Path(root, ROOM_FOLDER)
+        folders = [Path(root), inner] if _is_folder(inner) else [Path(root)]
         async for _ in awatch(
             *folders, watch_filter=None, debounce=20, step=5, recursive=False,
             rust_timeout=_APPEARANCE_MS, yield_on_timeout=True,
         ):  # fmt: skip
             break
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir()
 
 
 def _has_room(root: str) -> bool:

@@ -19,6 +19,7 @@ from rally.facilitation.decide.context import Context, Decision
 from rally.facilitation.decide.say import decide, replay_of
 from rally.facilitation.intake import Asked
 from rally.facilitation.ledger import checkpoint
+from rally.facilitation.ledger.folder import LEDGER_FILE, ROOM_FOLDER, file_identity
 from rally.facilitation.ledger.port import Ledger
 from rally.facilitation.queue import ClaimQueue, Waiting
 from rally.facilitation.state import dump
@@ -79,6 +80,7 @@ class RoomService:
         self.writer.next_grants = self._next_grants
         self.recent: deque[Fact] = deque(maxlen=RECENT_FACTS_MAX)
         self.warnings: list[str] = []
+        self._identity = file_identity(cache / LEDGER_FILE) if cache is not None else None
         self._change = asyncio.Event()
         self._checkpoint_seq = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -186,6 +188,10 @@ class RoomService:
         with suppress(TimeoutError):
             # One millisecond more, so that the clock has passed the instant and not just reached it.
             await asyncio.wait_for(event.wait(), (nap_ms + 1) / 1_000)
+
+    def is_gone(self) -> bool:
+        """Whether the room's ledger was removed or replaced since it was opened here."""
+        return self.cache is not None and file_identity(self.cache / LEDGER_FILE) != self._identity
 
     def follow(self) -> Following:
         """Within this context other processes' appends are noticed as they happen."""
@@ -305,23 +311,26 @@ class RoomService:
 
     async def _watch_ledger(self) -> None:
         """Other processes write without telling; the file system tells (no polling)."""
-        from watchfiles import awatch  # only followers need it
+        from watchfiles import Change, awatch  # only followers need it
 
         assert self.cache is not None
-        async for _ in awatch(
+        async for changes in awatch(
             self.cache,
             stop_event=self._watch_stop,
-            watch_filter=lambda _, path: "ledger.db" in path,
+            watch_filter=lambda _, path: "ledger.db" in path or path.endswith(ROOM_FOLDER),
             debounce=20,
             step=5,
             rust_timeout=NAP_MS_MAX,
             recursive=False,
         ):
             self.writer.poke()
+            if any(change is not Change.modified for change, _ in changes):
+                self._changed([])  # the room itself may be gone: those who follow look
 
     def _start_watching(self) -> None:
         self._followers += 1
-        if self.cache is not None and (self._watch is None or self._watch.done()):
+        ended = self._watch is None or self._watch.done() or self._watch_stop.is_set()
+        if self.cache is not None and ended:
             self._watch_stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             self._watch = loop.create_task(self._watch_ledger())

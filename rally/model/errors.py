@@ -66,6 +66,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unavailable": (1, "the question cannot be answered: no ledger, no daemon, or no time left"),
     "corrupt-ledger": (1, "the ledger file is damaged"),
     "newer-ledger": (1, "the ledger was written by a newer rally"),
+    "room-gone": (1, "the room was removed or replaced while it was in use"),
     "disk-full": (1, "the disk is full; nothing was written"),
     "unwritable": (1, "the room's folder or file cannot be written"),
     "busy": (1, "another process kept the ledger locked for too long"),

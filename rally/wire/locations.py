@@ -4,7 +4,6 @@ The relay and the daemon are different processes that must come to the same plac
 environment alone, so nothing here looks at what happens to exist. The relay imports this module
 before its first byte, hence plain `os` and no pathlib.
 """
-# ruff: noqa: PTH100, PTH103, PTH116
 
 from __future__ import annotations
 
@@ -62,7 +61,7 @@ def _home(env: Mapping[str, str]) -> str:
     home = env.get("HOME", "")
     if home.startswith("/"):
         return home
-    import pwd  # noqa: PLC0415  (only an environment without HOME needs it)
+    import pwd  # only an environment without HOME needs it
 
     try:
         return pwd.getpwuid(os.geteuid()).pw_dir

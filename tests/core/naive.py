@@ -130,8 +130,8 @@ class History:
             if ends(fact, life):
                 life.ended = fact
                 return life
-            if at(fact) < life.expires_ms and same_owner(party(fact), life.owner()):
-                life.expires_ms = max(life.expires_ms, kept_until(fact, claim))
+            if same_owner(party(fact), life.owner()):
+                life.expires_ms = max(life.expires_ms, kept_until(fact, life))
         return life
 
     def open_claims(self) -> list[Life]:
@@ -158,39 +158,46 @@ class History:
 
     def sessions(self, tool: str) -> list[str | None]:
         """Sessions under which a tool is in the room; empty when it is not."""
-        inside: list[str | None] = []
-        for fact in self.standing("enter", "leave"):
-            if fact["tool"] != tool:
-                continue
-            session = fact.get("session_id")
-            if fact["kind"] == "leave":
-                inside = [one for one in inside if not same_owner((tool, one), party(fact))]
-            elif session not in inside:
-                inside.append(session)
-        return inside
+        inside: dict[str | None, Doc] = {}
+        for fact in self.facts:
+            if fact["kind"] == "enter" and fact["tool"] == tool:
+                inside[fact.get("session_id")] = fact
+            elif fact["kind"] == "leave" and fact["tool"] == tool:
+                for one in [one for one in inside if same_owner((tool, one), party(fact))]:
+                    del inside[one]
+            elif fact["kind"] == "retract":
+                for one in [one for one in inside if inside[one]["event_id"] == fact["ref"]]:
+                    del inside[one]
+        return list(inside)
 
     def present(self) -> set[str]:
         """Tools that have entered and not left."""
         return {tool for tool in {f["tool"] for f in self.facts} if self.sessions(tool)}
 
+    def came_in(self, tool: str) -> bool:
+        """Whether a tool ever entered."""
+        return any(f["kind"] == "enter" and f["tool"] == tool for f in self.facts)
+
     def last_seen(self, tool: str) -> int:
-        """When a tool last wrote anything."""
-        return max((at(f) for f in self.facts if f["tool"] == tool), default=0)
+        """When a tool last wrote anything, or was given the lead's seat."""
+        given = [f for f in self.facts if f["kind"] == "lead" and f.get("target") == tool]
+        return max((at(f) for f in self.facts if f["tool"] == tool or f in given), default=0)
 
     def lead(self) -> str | None:
-        """Who has the lead's seat."""
-        holder: str | None = None
-        for fact in self.standing("lead"):
-            if fact["status"] == "taken":
-                holder = fact["tool"]
-            else:
-                holder = fact.get("target")
-        return holder
+        """Who has the lead's seat. A withdrawn change of hands leaves it empty."""
+        changes = [fact for fact in self.facts if fact["kind"] == "lead"]
+        if not changes or changes[-1]["event_id"] in self.withdrawn():
+            return None
+        newest = changes[-1]
+        holders = {"taken": newest["tool"], "given": newest.get("target"), "dropped": None}
+        return holders[newest["status"]]
 
     def mission(self) -> str | None:
-        """The room's goal."""
-        texts = [fact["summary"] for fact in self.standing("mission")]
-        return texts[-1] if texts else None
+        """The room's goal. A withdrawn goal leaves the room without one."""
+        goals = [fact for fact in self.facts if fact["kind"] == "mission"]
+        if not goals or goals[-1]["event_id"] in self.withdrawn():
+            return None
+        return str(goals[-1]["summary"])
 
     # -- what is open --------------------------------------------------------------------------
 
@@ -225,15 +232,21 @@ class History:
 
     def inbox(self, tool: str) -> list[Doc]:
         """Open handoffs to a tool, oldest first."""
-        return [one for one in self.handoffs() if one["target"] in (tool, "all")]
+        return [one for one in self.handoffs() if self.asks(one, tool)]
+
+    def asks(self, handoff: Doc, tool: str) -> bool:
+        """Whether an open handoff still asks something of a tool."""
+        if handoff["target"] != "all":
+            return bool(handoff["target"] == tool)
+        return handoff["tool"] != tool and not self.receipts(handoff, tool)
 
     def reviews(self) -> list[Doc]:
-        """Artifacts that wait for the review they ask for."""
+        """Artifacts that wait for the review they ask another for."""
         return [
             one
             for one in self.standing("artifact")
-            if "target" in one
-            and not any(f["tool"] == one["target"] for f in self.about(one, "resolve", "receipt"))
+            if one.get("target", one["tool"]) != one["tool"]
+            and not any(f.get("state") != "acked" for f in self.about(one, "resolve", "receipt"))
         ]
 
     def landed(self) -> set[tuple[str, str]]:
@@ -247,21 +260,21 @@ class History:
         return [one for one in self.standing("standby") if self.still_dormant(one)]
 
     def still_dormant(self, standby: Doc) -> bool:
-        """Whether no wake, artifact, leave or newer standby came after a standby."""
-        me, step = standby["tool"], step_of(standby)
-        for fact in self.standing("wake", "artifact", "leave", "standby"):
-            if fact["seq"] <= standby["seq"]:
-                continue
-            kind = fact["kind"]
-            if kind == "leave" and same_owner(party(fact), party(standby)):
+        """Whether nothing has ended a standby (contract S1, S2).
+
+        Only what refers to it can be withdrawn again; landing its step, leaving or a newer standby
+        ended it for good.
+        """
+        for fact in self.facts[standby["seq"] :]:
+            kind, own = fact["kind"], same_owner(party(fact), party(standby))
+            if kind == "leave" and own:
                 return False
-            if kind in ("wake", "artifact") and fact.get("ref") == standby["event_id"]:
+            if kind == "standby" and own and where(fact) == where(standby):
                 return False
+            step = step_of(standby)
             if kind == "artifact" and step is not None and step_of(fact) == step:
                 return False
-            if kind == "standby" and fact["tool"] == me and where(fact) == where(standby):
-                return False
-        return True
+        return not self.about(standby, "wake", "artifact")
 
     def due(self, now_ms: int) -> dict[str, set[str]]:
         """Causes of each standby that is due, by its id; only of tools that are present."""
@@ -278,9 +291,11 @@ class History:
         causes = set()
         if "wake_after" in standby and instant(standby["wake_after"]) <= now_ms:
             causes.add("time")
-        for condition in standby.get("until", []):
-            if self.holds(condition, party(standby), standby.get("run"), now_ms):
-                causes.add(condition.partition(":")[0])
+        until = standby.get("until", [])
+        if until and all(
+            self.holds(one, party(standby), standby.get("run"), now_ms) for one in until
+        ):
+            causes.add(until[0].partition(":")[0])
         return causes
 
     def holds(self, condition: str, caller: Party, run: str | None, now_ms: int) -> bool:
@@ -298,10 +313,16 @@ class History:
         return fact is not None and self.answered(fact)
 
     def answered(self, fact: Doc) -> bool:
-        """Whether a fact was resolved, receipted or released."""
-        if fact["kind"] == "claim":
+        """Whether a fact was resolved, receipted, released or ended in another way."""
+        kind = fact["kind"]
+        if kind == "claim":
             return self.life(fact).ended is not None
-        return bool(self.about(fact, "resolve", "receipt"))
+        if kind == "handoff":
+            return fact not in self.handoffs() or bool(self.receipts(fact))
+        if kind == "artifact":
+            return "target" in fact and fact not in self.reviews()
+        open_ones = {"blocker": self.blockers, "risk": self.risks, "standby": self.standbys}
+        return kind in open_ones and fact not in open_ones[kind]()
 
 
 def where(fact: Doc) -> tuple[str | None, str | None]:
@@ -309,17 +330,20 @@ def where(fact: Doc) -> tuple[str | None, str | None]:
     return fact.get("run"), fact.get("step")
 
 
-def scoped(fact: Doc) -> bool:
-    """Whether a blocker or decision concerns some paths only."""
-    return bool(fact.get("paths"))
+def scoped(blocker: Doc) -> bool:
+    """Whether a blocker concerns some paths, resources or a step only."""
+    return bool(blocker.get("paths") or blocker.get("resources") or step_of(blocker))
 
 
 def closes(answer: Doc, handoff: Doc) -> bool:
     """Whether an answer to a handoff closes it (contract section 4)."""
+    to_all = handoff["target"] == "all"
     if answer["kind"] == "resolve":
         return True
     if answer["kind"] == "artifact":
-        return handoff["target"] in (answer["tool"], "all")
+        return answer["tool"] == handoff["target"] or (to_all and answer["tool"] != handoff["tool"])
+    if to_all:  # everybody answers for himself, until one has done it
+        return bool(answer["state"] == "done")
     taken_on = answer["state"] == "accepted" and handoff["intent"] in TAKEN_ON_IS_ENOUGH
     return answer["state"] in ENDS_HANDOFF or taken_on
 
@@ -342,10 +366,15 @@ def ends(fact: Doc, life: Life) -> bool:
     return False
 
 
-def kept_until(fact: Doc, claim: Doc) -> int:
+def kept_until(fact: Doc, life: Life) -> int:
     """Until when a fact of its owner keeps a claim alive; 0 when it does not."""
     if fact["kind"] == "renew":
-        return at(fact) + instant(claim["lease_expires_at"]) - at(claim)
-    if fact["kind"] == "standby" and "wake_after" in fact:
+        return at(fact) + lease_ms(life.claim)
+    if fact["kind"] == "standby" and "wake_after" in fact and at(fact) < life.expires_ms:
         return instant(fact["wake_after"])
     return 0
+
+
+def lease_ms(claim: Doc) -> int:
+    """How long a claim's lease runs."""
+    return instant(claim["lease_expires_at"]) - at(claim)

@@ -29,13 +29,23 @@ def before_write(history: History, asked: Question, now_ms: int) -> set[Finding]
     found |= blockers(history, asked)
     if not asked.paths:
         found.add(("missing-path", "warn", None, None))
-    mine = [one for one in history.live_claims(now_ms) if same_owner(one.owner(), asked.caller)]
-    step = [one for one in mine if asked.step and step_of(one.claim) == asked.step]
-    if step and not any(one.claim.get("paths") for one in step):
-        found.add(("read-only-step", "stop", None, None))
+    mine = [
+        one
+        for one in history.live_claims(now_ms)
+        if same_owner(one.owner(), asked.caller) and one.claim.get("paths")
+    ]
+    step = [
+        one
+        for one in history.live_claims(now_ms)
+        if same_owner(one.owner(), asked.caller) and asked.step and step_of(one.claim) == asked.step
+    ]
     for path in asked.paths:
+        if step and not any(one.claim.get("paths") for one in step):
+            found.add(("read-only-step", "stop", path, None))
         found |= others(history, asked.caller, path, now_ms)
         found |= ours(asked, path, mine, step)
+        if any(code == "claimed-path" and at == path for code, _, at, _ in found):
+            found.discard(("unclaimed-path", "info", path, None))
     return found
 
 
@@ -44,9 +54,11 @@ def stale_fence(history: History, asked: Question) -> set[Finding]:
     if asked.fence is None:
         return set()
     claim = history.find(str(asked.fence))
-    if claim is not None and claim["kind"] == "claim" and history.life(claim).ended is None:
-        return set()
-    return {("stale-fence", "stop", None, claim["event_id"] if claim else None)}
+    if claim is not None and claim["kind"] == "claim":
+        life = history.life(claim)
+        if life.ended is None and same_owner(life.owner(), asked.caller):
+            return set()
+    return {("stale-fence", "stop", None, None)}
 
 
 def blockers(history: History, asked: Question) -> set[Finding]:
@@ -64,7 +76,7 @@ def blockers(history: History, asked: Question) -> set[Finding]:
         if one.get("status", "binding") != "binding":
             continue
         for path in asked.paths:
-            if not scoped(one) or overlapping(one["paths"], [path]):
+            if overlapping(one.get("paths", ["."]), [path]):
                 found.add(("binding-decision", "info", path, one["event_id"]))
     return found
 
@@ -95,7 +107,7 @@ def ours(asked: Question, path: str, mine: list[Life], step: list[Life]) -> set[
         found.add(("outside-claim", "stop", path, None))
     elif mine and not covered(mine):
         found.add(("outside-claim", "warn", path, None))
-    if not covered(mine) and (not mine or asked.require_claim):
+    if not covered(mine):
         severity = "stop" if asked.require_claim else "info"
         found.add(("unclaimed-path", severity, path, None))
     return found

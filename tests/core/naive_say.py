@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from naive import (
-    TAKEN_ON_IS_ENOUGH,
     Doc,
     History,
     Life,
     Party,
     overlapping,
+    party,
     same_owner,
     step_of,
 )
 
 SEAT_SILENCE_MS = 2 * 3_600_000
-LEASE_THIRD = 3
 
 
 class No(Exception):
@@ -70,22 +69,24 @@ def same_content(first: Wish, second: Wish, history: History) -> bool:
     """Whether two wishes with the same key ask for the same."""
 
     def plain(wish: Wish) -> Doc:
-        doc = dict(wish.given)
+        defaults = {"mode": "exclusive", "ttl": "30m"} if wish.kind == "claim" else {}
+        doc = {**defaults, **wish.given}
+        doc.pop("release", None)
         if "ref" in doc and (found := history.find(doc["ref"])):
             doc["ref"] = found["event_id"]
-        return {**doc, "kind": wish.kind, "tool": wish.caller[0]}
+        return {**doc, "kind": wish.kind, "caller": wish.caller}
 
     return plain(first) == plain(second)
 
 
 def warnings(history: History, wish: Wish) -> set[str]:
-    """Codes of the warnings that come with a wish that is granted."""
-    tool, session = wish.caller
+    """Codes of the warnings that come with a wish that is granted, a failed move aside."""
+    tool = wish.caller[0]
     inside = history.sessions(tool)
     if wish.kind == "enter":
         others = [one for one in inside if not same_owner((tool, one), wish.caller)]
         return {"duplicate-tool"} if others else set()
-    return set() if inside else {"not-entered"}
+    return set() if inside or wish.kind in ("leave", "lead", "mission") else {"not-entered"}
 
 
 def _claim(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
@@ -93,6 +94,12 @@ def _claim(history: History, wish: Wish, target: Doc | None, now_ms: int) -> lis
     if conflicts:
         raise No("claim-conflict", holders={life.id for life in conflicts})
     return ["claim"]
+
+
+def _renew(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
+    if not _own(history, wish.caller):
+        raise No("nothing-to-release")
+    return ["renew"]
 
 
 def _own(history: History, caller: Party) -> list[Life]:
@@ -110,21 +117,29 @@ def _release(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
         raise No("wrong-kind")
     life = history.life(target)
     if life.ended is not None:
-        raise No("already-closed")
+        mine = _own(history, wish.caller)
+        raise No("nothing-to-release", mine={life.id for life in mine})
     if same_owner(life.owner(), wish.caller) or now_ms >= life.expires_ms:
         return ["release"]
     forced = wish.get("force") and wish.get("reason")
-    if forced and wish.caller[0] in (history.lead(), "human"):
+    if forced and (wish.caller[0] == history.lead() or is_person(wish.caller[0])):
         return ["release"]
     raise No("not-owner")
+
+
+def is_person(tool: str) -> bool:
+    """Whether a tool id stands for a person."""
+    return tool.split(":")[0] == "human"
 
 
 def _artifact(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
     if not wish.get("release"):
         return ["artifact"]
     step = step_of(wish.given)
+    if step is None:
+        raise No("missing-field")
     mine = [life for life in _own(history, wish.caller) if step_of(life.claim) == step]
-    if step is None or not mine:
+    if not mine:
         raise No("nothing-to-release")
     return ["artifact", *["release" for _ in mine]]
 
@@ -138,9 +153,9 @@ def _resolve(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
         open_ones = history.handoffs()
         if tool not in (target["target"], target["tool"]) and target["target"] != "all":
             raise No("not-target")
-    elif kind == "artifact" and "target" in target:
+    elif kind == "artifact":
         open_ones = history.reviews()
-        if tool != target["target"]:
+        if tool != target.get("target"):
             raise No("not-target")
     else:
         raise No("wrong-kind")
@@ -154,8 +169,6 @@ def _decision(history: History, wish: Wish, target: Doc | None, now_ms: int) -> 
         return ["decision"]
     if target["kind"] != "decision":
         raise No("wrong-kind")
-    if target not in history.decisions():
-        raise No("already-closed")
     return ["decision"]
 
 
@@ -168,21 +181,21 @@ def _handoff(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
     if claim["kind"] != "claim":
         raise No("wrong-kind")
     life = history.life(claim)
-    if not same_owner(life.owner(), wish.caller):
-        raise No("not-owner")
     if life.ended is not None:
         raise No("already-closed")
+    if not same_owner(life.owner(), wish.caller):
+        raise No("not-owner")
+    if wish.get("target") == "all":
+        raise No("bad-value")
     return ["handoff"]
 
 
 def _receipt(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
     assert target is not None
     tool = wish.caller[0]
-    if target["kind"] == "artifact" and "target" in target:
-        if tool != target["target"]:
+    if target["kind"] == "artifact":
+        if tool != target.get("target"):
             raise No("not-target")
-        if target not in history.reviews():
-            raise No("already-closed")
         return ["receipt"]
     if target["kind"] != "handoff":
         raise No("wrong-kind")
@@ -226,31 +239,34 @@ def _standby(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
 
 def _retract(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
     assert target is not None
+    if target["kind"] in ("retract", "leave"):
+        raise No("wrong-kind")
+    mine = target["tool"] == wish.caller[0]
+    if target["kind"] == "claim" and history.life(target).ended is None:
+        mine = same_owner(party(target), wish.caller)
+    if target["kind"] in ("claim", "lead") and not mine:
+        raise No("not-owner")
     if target["event_id"] in history.withdrawn():
         raise No("already-closed")
-    if target["kind"] == "retract":
-        raise No("wrong-kind")
-    if target["kind"] in ("claim", "lead"):
-        owner = (target["tool"], target.get("session_id"))
-        if not same_owner(owner, wish.caller):
-            raise No("not-owner")
     return ["retract"]
 
 
 def _lead(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
     holder, tool = history.lead(), wish.caller[0]
     if wish.get("status") != "taken":
-        if holder != tool:
+        if holder is None or (holder != tool and not is_person(tool)):
             raise No("not-lead")
     elif holder not in (None, tool):
         silent = now_ms - history.last_seen(holder) >= SEAT_SILENCE_MS
-        if not silent and holder in history.present():
+        left = history.came_in(holder) and holder not in history.present()
+        if not silent and not left:
             raise No("seat-taken")
     return ["lead"]
 
 
 RULES = {
     "claim": _claim,
+    "renew": _renew,
     "release": _release,
     "artifact": _artifact,
     "resolve": _resolve,
@@ -263,4 +279,4 @@ RULES = {
     "lead": _lead,
 }
 
-__all__ = ["TAKEN_ON_IS_ENOUGH", "No", "Wish", "judge", "moves", "same_content", "warnings"]
+__all__ = ["No", "Wish", "judge", "moves", "same_content", "warnings"]

@@ -117,10 +117,11 @@ class Peer:
             self.send(frames.INPUT, stdin)
 
     def send_call(self, number: Any, op: str, **params: Any) -> None:
-        self.send(
-            frames.CALL,
-            json.dumps({"id": number, "op": op, "params": params, "cwd": "/tmp"}).encode(),
-        )
+        """One request: an operation of the daemon itself, or one of the small application."""
+        if op not in ("ping", "stop", "cancel", "subscribe"):
+            op, params = "say", {"kind": op, **params}
+        request = {"id": number, "op": op, "params": params, "cwd": "/tmp"}
+        self.send(frames.CALL, json.dumps(request).encode())
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The next frame, None at the end of the connection."""
@@ -171,6 +172,7 @@ def rally(
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
+        check=False,
         timeout=PATIENCE_S,
     )
 

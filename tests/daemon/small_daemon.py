@@ -1,7 +1,7 @@
 """The real daemon with a small application of its own behind it.
 
-The daemon is the thing under test here, not what rally answers: these operations begin, end, wait, flood and
-fail exactly when a test wants them to, which the real ones cannot be asked for.
+The daemon is the thing under test here, not what rally answers: these operations begin, end, wait,
+flood and fail exactly when a test wants them to, which the real ones cannot be asked for.
 """
 
 from __future__ import annotations
@@ -34,29 +34,34 @@ class SmallRooms:
     async def call(
         self, op: str, params: Mapping[str, Any], *, cwd: str, env: Mapping[str, str]
     ) -> Reply:
-        if op == "echo":
-            return {"params": dict(params), "cwd": cwd, "env": dict(env)}, [
-                {"code": "w", "message": "m"}
-            ]
-        if op == "raise-sign":
-            self.sign(params["sign"]).set()
-        elif op == "await-sign":
-            await self.sign(params["sign"]).wait()
-        elif op == "has-sign":
-            return {"there": self.sign(params["sign"]).is_set()}, []
-        elif op == "block":
-            await self.block(params.get("name", "call"))
-        elif op == "refuse":
-            raise Refused("claim-conflict", "held", hint="wait", details={"conflicts": [1]})
-        elif op == "break":
-            raise ValueError("a broken operation")
-        elif op == "big":
-            return {"text": "x" * params["bytes"]}, []
-        elif op == "written":
-            return {"bytes": self.written}, []
-        elif op == "start-process":
-            return start_process(), []
+        """`say` is the operation whose parameters are free; `kind` is what happens."""
+        assert op == "say"
+        match params["kind"]:
+            case "echo":
+                seen = {"params": dict(params), "cwd": cwd, "env": dict(env)}
+                return seen, [{"code": "w", "message": "m"}]
+            case "raise-sign" | "await-sign" | "has-sign":
+                return await self._of_sign(params["kind"], self.sign(params["sign"])), []
+            case "block":
+                await self.block(params.get("name", "call"))
+            case "refuse":
+                raise Refused("claim-conflict", "held", hint="wait", details={"conflicts": [1]})
+            case "break":
+                raise ValueError("a broken operation")
+            case "big":
+                return {"text": "x" * params["bytes"]}, []
+            case "written":
+                return {"bytes": self.written}, []
+            case "start-process":
+                return start_process(), []
         return {}, []
+
+    async def _of_sign(self, kind: str, sign: asyncio.Event) -> dict[str, Any]:
+        if kind == "raise-sign":
+            sign.set()
+        elif kind == "await-sign":
+            await sign.wait()
+        return {"there": sign.is_set()}
 
     async def block(self, name: str) -> None:
         """Wait until the sign `<name>-go`; tell the signs `<name>-began` and `<name>-cancelled`."""
@@ -70,9 +75,9 @@ class SmallRooms:
     async def subscribe(
         self, params: Mapping[str, Any], *, cwd: str, env: Mapping[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
-        for number in range(params["count"]):
+        for number in range(params["limit"]):
             yield {"number": number, "cwd": cwd}
-        if params.get("endless"):
+        if params.get("run") == "endless":
             await self.block("subscription")
 
     def open_rooms(self) -> list[str]:
@@ -90,7 +95,7 @@ def start_process() -> dict[str, Any]:
     """What became of each ordinary attempt to start a process inside the daemon."""
     outcomes = {}
     for name, attempt in {
-        "subprocess": lambda: subprocess.run(["/bin/true"]),
+        "subprocess": lambda: subprocess.run(["/bin/true"], check=True),
         "system": lambda: os.system("/bin/true"),
         "fork": os.fork,
         "execv": lambda: os.execv("/bin/true", ["true"]),
@@ -107,8 +112,8 @@ async def run_argv(argv: list[str], call: ArgvCall, rooms: SmallRooms) -> int:
     """`<verb> <what> [...]`: the verb is one that the relay forwards, `what` says what happens."""
     what = argv[1]
     if what == "show":
-        seen = f"{argv!a} {call.cwd} {call.width} {call.colour} {call.stdin!a} {sorted(call.env.items())!a}"
-        call.out(seen.encode())
+        surroundings = f"{call.cwd} {call.width} {call.colour} {call.stdin!a}"
+        call.out(f"{argv!a} {surroundings} {sorted(call.env.items())!a}".encode())
     elif what == "err":
         call.err(b"error: no\nhint: yes\n")
         return 3

@@ -26,13 +26,19 @@ def test_calls_are_answered_as_they_finish(daemon: Daemon) -> None:
 
 def test_an_answer_carries_result_and_warnings(daemon: Daemon) -> None:
     """The operation sees folder and environment, the caller sees data and warnings."""
-    body = {"id": 7, "op": "echo", "params": {"a": [1]}, "cwd": "/x", "env": {"RALLY_TOOL": "t"}}
+    body = {
+        "id": 7,
+        "op": "say",
+        "params": {"kind": "echo"},
+        "cwd": "/x",
+        "env": {"RALLY_TOOL": "t"},
+    }
     with daemon.connect() as peer:
         peer.send(frames.CALL, json.dumps(body).encode())
         assert peer.receive_json() == {
             "id": 7,
             "ok": True,
-            "data": {"params": {"a": [1]}, "cwd": "/x", "env": {"RALLY_TOOL": "t"}},
+            "data": {"params": {"kind": "echo"}, "cwd": "/x", "env": {"RALLY_TOOL": "t"}},
             "warnings": [{"code": "w", "message": "m"}],
         }
 
@@ -79,6 +85,9 @@ def test_malformed_requests_are_usage_errors_and_the_connection_goes_on(daemon: 
         (b'{"id": 5, "op": "room", "params": []}', 5),
         (b'{"id": 5, "op": "room", "cwd": "relative"}', 5),
         (b'{"id": 5, "op": "room", "env": {"A": 1}}', 5),
+        (b'{"id": 5, "op": "room", "params": {"limit": "many"}}', 5),
+        (b'{"id": 5, "op": "check", "params": {"phase": "before-write", "path": []}}', 5),
+        (b'{"id": 5, "op": "subscribe", "params": {"since": 1.5}}', 5),
         (b'{"id": 5, "op": "\\ud800"}', None),
         (b"[" * 100_000, None),
     ):
@@ -126,7 +135,7 @@ def test_a_connection_that_goes_away_cancels_its_calls(daemon: Daemon) -> None:
 def test_a_subscription_sends_events_and_then_its_end(daemon: Daemon) -> None:
     """Events carry the number of their subscription."""
     with daemon.connect() as peer:
-        peer.send_call(9, "subscribe", count=3)
+        peer.send_call(9, "subscribe", limit=3)
         events = [peer.receive_json() for _ in range(3)]
         assert [(e["id"], e["event"]["number"]) for e in events] == [(9, 0), (9, 1), (9, 2)]
         assert peer.receive_json()["ok"]
@@ -136,7 +145,7 @@ def test_a_subscription_ends_with_its_connection(daemon: Daemon) -> None:
     """Its generator is closed, not left behind."""
     with daemon.connect() as other:
         with daemon.connect() as peer:
-            peer.send_call(9, "subscribe", count=1, endless=True)
+            peer.send_call(9, "subscribe", limit=1, run="endless")
             peer.receive_json()
         assert other.call("await-sign", sign="subscription-cancelled")["ok"]
 

@@ -36,8 +36,8 @@ async def test_answers_warnings_and_surroundings_arrive(daemon: Daemon) -> None:
     """The operation sees the folder and the RALLY_ variables, not the whole environment."""
     env = {**daemon.env, "RALLY_TOOL": "codex:1", "API_KEY": "secret"}
     async with await Connection.open(env=env, cwd="/tmp") as connection:
-        answer = await connection.call("echo", path=["a"], limit=3)
-    assert answer["params"] == {"path": ["a"], "limit": 3}
+        answer = await connection.call("say", kind="echo", path=["a"], limit=3)
+    assert answer["params"] == {"kind": "echo", "path": ["a"], "limit": 3}
     assert answer["cwd"] == "/tmp"
     assert answer["env"]["RALLY_TOOL"] == "codex:1"
     assert "API_KEY" not in answer["env"]
@@ -48,10 +48,10 @@ async def test_a_refusal_is_raised_as_it_was_there(daemon: Daemon) -> None:
     """Class, code and details survive the socket."""
     async with await Connection.open(env=daemon.env) as connection:
         with pytest.raises(Refused) as caught:
-            await connection.call("refuse")
+            await connection.call("say", kind="refuse")
         assert (caught.value.code, caught.value.details) == ("claim-conflict", {"conflicts": [1]})
         with pytest.raises(Failure, match="ValueError"):
-            await connection.call("break")
+            await connection.call("say", kind="break")
         with pytest.raises(UsageError, match="op"):
             await connection.call("x" * 65)
 
@@ -59,42 +59,44 @@ async def test_a_refusal_is_raised_as_it_was_there(daemon: Daemon) -> None:
 async def test_calls_share_a_connection(daemon: Daemon) -> None:
     """A waiting one does not hold up the others."""
     async with await Connection.open(env=daemon.env) as connection:
-        waiting = asyncio.create_task(connection.call("block"))
-        answers = await asyncio.gather(*(connection.call("echo", n=n) for n in range(100)))
+        waiting = asyncio.create_task(connection.call("say", kind="block"))
+        answers = await asyncio.gather(
+            *(connection.call("say", kind="echo", n=n) for n in range(100))
+        )
         assert [answer["params"]["n"] for answer in answers] == list(range(100))
-        await connection.call("raise-sign", sign="call-go")
+        await connection.call("say", kind="raise-sign", sign="call-go")
         assert await waiting == {}
 
 
 async def test_giving_up_withdraws_the_call(daemon: Daemon) -> None:
     """The daemon does not go on waiting for a caller that has turned away."""
     async with await Connection.open(env=daemon.env) as connection:
-        waiting = asyncio.create_task(connection.call("block"))
-        await connection.call("await-sign", sign="call-began")
+        waiting = asyncio.create_task(connection.call("say", kind="block"))
+        await connection.call("say", kind="await-sign", sign="call-began")
         waiting.cancel()
-        await connection.call("await-sign", sign="call-cancelled")
+        await connection.call("say", kind="await-sign", sign="call-cancelled")
 
 
 async def test_events_arrive_until_the_subscription_is_closed(daemon: Daemon) -> None:
     """Leaving the loop ends it at the daemon too."""
     async with await Connection.open(env=daemon.env, cwd="/tmp") as connection:
-        assert [e["number"] async for e in connection.subscribe(count=3)] == [0, 1, 2]
-        events = connection.subscribe(count=2, endless=True)
+        assert [e["number"] async for e in connection.subscribe(limit=3)] == [0, 1, 2]
+        events = connection.subscribe(limit=2, run="endless")
         assert await anext(events) == {"number": 0, "cwd": "/tmp"}
-        await connection.call("await-sign", sign="subscription-began")
+        await connection.call("say", kind="await-sign", sign="subscription-began")
         await events.aclose()
-        await connection.call("await-sign", sign="subscription-cancelled")
+        await connection.call("say", kind="await-sign", sign="subscription-cancelled")
 
 
 async def test_a_lost_connection_ends_every_wait(daemon: Daemon) -> None:
     """Calls, subscriptions and later calls all say that the daemon is gone."""
     connection = await Connection.open(env=daemon.env)
-    events = connection.subscribe(count=1, endless=True)
+    events = connection.subscribe(limit=1, run="endless")
     await anext(events)
-    waiting = asyncio.create_task(connection.call("block"))
-    await connection.call("await-sign", sign="call-began")
+    waiting = asyncio.create_task(connection.call("say", kind="block"))
+    await connection.call("say", kind="await-sign", sign="call-began")
     daemon.signal(signal.SIGKILL)
-    for failing in (waiting, anext(events), connection.call("echo")):
+    for failing in (waiting, anext(events), connection.call("say", kind="echo")):
         with pytest.raises(Failure) as caught:
             await failing
         assert caught.value.code == "unavailable"
@@ -105,8 +107,8 @@ async def test_what_a_leaving_daemon_did_not_begin_is_said(daemon: Daemon) -> No
     """The caller may repeat it without a second thought."""
     connection = await Connection.open(env=daemon.env)
     await connection.call("stop")
-    with pytest.raises(Failure, match="not begun|may have been done"):
-        await connection.call("echo")
+    with pytest.raises(Failure, match=r"not begun|may have been done"):
+        await connection.call("say", kind="echo")
     await connection.close()
     assert daemon.wait() == 0
 

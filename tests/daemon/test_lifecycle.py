@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import stat
@@ -35,6 +36,7 @@ def start_and_wait(env: Env) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(SMALL_DAEMON), "--announce"],
         env=env,
         capture_output=True,
+        check=False,
         text=True,
         timeout=PATIENCE_S,
     )
@@ -290,3 +292,16 @@ async def test_a_connection_puts_the_idle_exit_off(tmp_path: Path) -> None:
     assert not serving.done()
     writer.close()
     await asyncio.wait_for(serving, 20)
+
+
+def test_running_out_of_descriptors_is_survived(daemon: Daemon) -> None:
+    """Who is connected is served, who waits is accepted later, and the log says it once."""
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (30, 30))
+    peers = [daemon.connect() for _ in range(60)]
+    assert peers[0].call("ping")["ok"]
+    peers[-1].send_call(1, "ping")
+    for peer in peers[:-1]:
+        peer.sock.close()
+    assert peers[-1].receive_json()["ok"]
+    peers[-1].sock.close()
+    assert daemon.log().count("cannot accept connections: Too many open files") >= 1

@@ -71,7 +71,11 @@ def before_complete(**options: Any) -> Ask:
     return _check("before-complete", options)
 
 
-@verb("check-ci", example="rally check-ci --strict", exits={0: "", 1: "", 2: "", 4: "a finding, with --strict"})
+@verb(
+    "check-ci",
+    example="rally check-ci --strict",
+    exits={0: "", 1: "", 2: "", 4: "a finding, with --strict"},
+)
 @strict("Exit 4 when there is any finding.")
 @limit(50)
 def check_ci(**options: Any) -> Ask:

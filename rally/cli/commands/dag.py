@@ -16,9 +16,7 @@ from rally.model.text import nearest
 
 @verb("dag", example="rally dag --run api-2 --format mermaid", exits=(0, 1, 2))
 @run_name("The run to draw.")
-@click.option(
-    "--format", "form", metavar="|".join(FORMATS), help="How to draw it (default: text)."
-)
+@click.option("--format", "form", metavar="|".join(FORMATS), help="How to draw it (default: text).")
 def dag(*, form: str | None, **options: Any) -> Ask:
     """Draw a run: what landed, moves, is stalled, is planned."""
     form = form or "text"

@@ -70,7 +70,9 @@ def drop(**options: Any) -> Ask:
     return _plan("drop", options)
 
 
-@verb("mission", example="rally mission --tool claude:1 --set 'ship 1.0 this week'", exits=(0, 1, 2))
+@verb(
+    "mission", example="rally mission --tool claude:1 --set 'ship 1.0 this week'", exits=(0, 1, 2)
+)
 @caller
 @click.option("--set", "text", metavar="TEXT", help="The room's goal from now on.")
 def mission(**options: Any) -> Ask:

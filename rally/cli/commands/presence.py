@@ -10,7 +10,9 @@ from rally.cli.plan import Ask, given
 from rally.cli.text.presence import show_enter, show_leave, show_whoami
 
 
-@verb("enter", example="rally enter --tool claude:1 --role reviewer --path src/api/", exits=(0, 1, 2))
+@verb(
+    "enter", example="rally enter --tool claude:1 --role reviewer --path src/api/", exits=(0, 1, 2)
+)
 @caller
 @fields("role", "tier", "paths", "subject", "summary", "key")
 def enter(**options: Any) -> Ask:

@@ -53,7 +53,7 @@ class SayVerb(Verb):
         kind = ctx.meta.get("rally.kind")
         if kind is None:
             return super().get_help(ctx)
-        from rally.cli.help import command_help  # noqa: PLC0415  (only who asks for help)
+        from rally.cli.help import command_help  # only who asks for help
 
         names = [f.name for f in SAY_FIELDS if not f.kinds or kind in f.kinds]
         one = Verb(
@@ -78,9 +78,7 @@ def kind_help(kind: str) -> str:
     return f"{known.meaning[0].upper()}{known.meaning[1:]}.{requires}"
 
 
-def _complete_kind(
-    _: click.Context, __: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def _complete_kind(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(kind) for kind in SAYABLE if kind.startswith(incomplete)]
 
 
@@ -98,5 +96,3 @@ def say(**options: Any) -> Ask:
     A claim is granted whole or refused (exit 3). The fact is durable when the command returns.
     """
     return Ask("say", given(options), show_say, is_caller=True, reads=READS)
-
-

@@ -18,9 +18,7 @@ from rally.cli.text.wait import show_wait
     exits={0: "they hold", 1: "", 2: "", 3: "the time is over", 130: ""},
 )
 @caller
-@click.option(
-    "--until", metavar="CONDITION", multiple=True, help="step:ID, fact:ID or free:PATH."
-)
+@click.option("--until", metavar="CONDITION", multiple=True, help="step:ID, fact:ID or free:PATH.")
 @click.option("--any", is_flag=True, help="One of the conditions is enough.")
 @run_name("The run of step: conditions.")
 @click.option("--timeout", metavar="DURATION", help="How long to wait (default: 10m).")

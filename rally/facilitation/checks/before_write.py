@@ -7,6 +7,7 @@ They share the rules in `state.leases`, so a check never disagrees with a claim.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from rally.facilitation.checks.finding import INFO, STOP, WARN, Finding, Question
 from rally.facilitation.state import leases
@@ -201,8 +202,8 @@ def read_only_step(question: Question, path: str) -> Iterator[Finding]:
             path=path,
             fact_id=claims[0].claim_id if claims else None,
             owner=question.tool,
-            hint=f"rally say claim --tool {question.tool} --run {question.step[0]} "
-            f"--step {question.step[1]} --path …",
+            hint=f"rally say claim --tool {question.tool} --run {quote(question.step[0])} "
+            f"--step {quote(question.step[1])} --path …",
         )
 
 

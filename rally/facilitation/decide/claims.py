@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context, Decision
@@ -67,7 +68,7 @@ def conflict(wanted: Claim, blocking: list[Holding]) -> Refused:
     first = blocking[0]
     others = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
     until = to_rfc3339(first.claim.expires_ms)
-    asked_flag = f"--{first.what} {first.asked}"
+    asked_flag = f"--{first.what} {quote(first.asked)}"
     return Refused(
         "claim-conflict",
         f"{first.asked} is claimed by {first.claim.tool} as {first.held} until {until}{others}",

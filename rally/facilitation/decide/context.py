@@ -59,13 +59,16 @@ class Context:
         """The fact that was asked for, as far as it needs no decision."""
         return {**self.base(asked.kind, asked.tool, asked.session_id), **asked.content}
 
-    def known(self, asked_id: str, flag: str) -> Fact:
+    def known(self, asked_id: str, flag: str, *, durable: bool = False) -> Fact:
         """The fact with this id or seq.
+
+        Args:
+            durable: leave out what was decided a moment ago, in the same batch.
 
         Raises:
             UsageError: `unknown-id`.
         """
-        fact = self.past.fact(asked_id)
+        fact = self.past.facts.get(asked_id) if durable else self.past.fact(asked_id)
         if fact is None:
             raise UsageError(
                 "unknown-id", f"{flag} names no fact of this room: {asked_id!a}", hint="rally log"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rally.facilitation.decide import claims
 from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import Asked
@@ -214,9 +216,10 @@ def retract(context: Context, asked: Asked) -> Decision:
         UsageError: `unknown-id`; `wrong-kind` for what cannot be withdrawn.
         Refused: `not-owner`, `already-closed`.
     """
-    fact = context.known(asked.content["ref"], "--ref")
-    content = context.begin(asked)
-    content["ref"] = fact.event_id
+    # The id of a fact of the same batch was told to nobody yet, so it was guessed; and what such a
+    # fact was about has not been fetched.
+    fact = context.known(asked.content["ref"], "--ref", durable=True)
+    content = retraction(context, asked, fact)
     if fact.kind in ("retract", "leave"):
         raise UsageError(
             "wrong-kind", f"a {fact.kind} cannot be withdrawn: {fact.event_id}",
@@ -235,10 +238,22 @@ def retract(context: Context, asked: Asked) -> Decision:
             f"--subject 'please retract {fact.event_id}'",
             details={"owner": fact.tool},
         )  # fmt: skip
+    if context.past.is_withdrawn(fact.event_id):
+        raise Refused(
+            "already-closed", f"{fact.event_id} is withdrawn already",
+            hint=f"rally show {fact.event_id}",
+        )  # fmt: skip
+    return Decision([content])
+
+
+def retraction(context: Context, asked: Asked, fact: Fact) -> dict[str, Any]:
+    """The retract fact; it belongs to the run and step of what it withdraws."""
+    content = context.begin(asked)
+    content["ref"] = fact.event_id
     for name in ("run", "step"):
         if name not in content and name in fact.doc:
             content[name] = fact.doc[name]
-    return Decision([content])
+    return content
 
 
 def open_for(handoff: Handoff, tool: str) -> bool:

@@ -125,10 +125,12 @@ def _key_conflict(key: str, first: Fact, name: str) -> Refused:
     )
 
 
-def as_stored(context: Context, asked: Asked) -> dict[str, Any]:
+def as_stored(context: Context, asked: Asked) -> dict[str, Any]:  # noqa: C901 (one arm per kind)
     """What the fact of a wish would hold, whatever the state says about it by now."""
-    if asked.kind in ("standby", "retract"):
-        return DECIDERS[asked.kind](context, asked).contents[0]
+    if asked.kind == "standby":
+        return standbys.standby(context, asked).contents[0]
+    if asked.kind == "retract":  # deciding it anew would say that it is withdrawn already
+        return dialogue.retraction(context, asked, context.known(asked.content["ref"], "--ref"))
     content = context.begin(asked)
     options = asked.options
     for name in ("ref", "claim"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from rally.facilitation.decide.context import Context, Decision
 from rally.facilitation.intake import Asked
 from rally.model.clock import to_rfc3339
@@ -45,7 +47,7 @@ def settle_condition(context: Context, condition: str, run: str | None) -> str:
     form, _, rest = condition.partition(":")
     if form == "step" and not run:
         raise UsageError(
-            "missing-field", f"--until {condition} needs --run", hint=f"--run RUN --until {condition}",
+            "missing-field", f"--until {condition} needs --run", hint=f"--run RUN --until {quote(condition)}",
             details={"missing": ["run"]},
         )  # fmt: skip
     if form == "fact":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide import claims
@@ -26,7 +27,7 @@ def add(context: Context, asked: Asked) -> Decision:
         known = run.tasks[content["step"]].fact
         raise Refused(
             "task-exists", f"run {content['run']} has task {content['step']} already",
-            hint=f"rally task list --run {content['run']}", details={"fact_id": known.event_id},
+            hint=f"rally task list --run {quote(content['run'])}", details={"fact_id": known.event_id},
         )  # fmt: skip
     return Decision([content])
 
@@ -119,7 +120,7 @@ def _nothing_ready(run_id: str, waits: list[dict[str, Any]], *, known: bool) -> 
     why = "; ".join(reasons) or ("every task has landed" if known else "it has no open task")
     return Refused(
         "nothing-ready", f"no task of run {run_id} can be taken now: {why}",
-        hint=f"rally dag --run {run_id}", details={"waiting": waits},
+        hint=f"rally dag --run {quote(run_id)}", details={"waiting": waits},
     )  # fmt: skip
 
 
@@ -167,12 +168,12 @@ def _own_hold(context: Context, asked: Asked) -> Claim:
     if run is None or task_id not in run.tasks:
         raise UsageError(
             "unknown-task", f"run {run_id} has no open task {task_id}",
-            hint=f"rally task list --run {run_id}",
+            hint=f"rally task list --run {quote(run_id)}",
         )  # fmt: skip
     held_by = [h.claim for h in leases.overlaps(context.state, step=(run_id, task_id))]
     owner = held_by[0].tool if held_by else None
     until = f" until {to_rfc3339(held_by[0].expires_ms)}" if held_by else ""
     raise Refused(
         "not-owner", f"{asked.tool} does not hold {task_id}; {owner or 'nobody'} does{until}",
-        hint=f"rally task take --run {run_id} --tool {asked.tool}", details={"owner": owner},
+        hint=f"rally task take --run {quote(run_id)} --tool {asked.tool}", details={"owner": owner},
     )  # fmt: skip

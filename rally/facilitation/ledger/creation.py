@@ -61,7 +61,7 @@ def _clear_away(path: Path) -> None:
             entry.unlink(missing_ok=True)
     log = path.with_name(path.name + "-wal")
     if log.exists():
-        pass
+        log.replace(path.with_name(path.name + "-wal.orphaned"))
     path.with_name(path.name + "-shm").unlink(missing_ok=True)
 
 

@@ -13,9 +13,21 @@ from rally.facilitation.ledger.failures import as_failure
 from rally.model.errors import Failure
 
 ROOM_FOLDER = ".rally"
+LEDGER_FILE = "ledger.db"
 _IGNORE_ALL = b"*\n"
 _PAUSE_S = 0.005
 _TRIES_MAX = 1_000
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one at the same place; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return (0, 0)  # there, and unreadable: opening it will say why
+    return (found.st_dev, found.st_ino)
 
 
 def prepare_room_folder(root: Path) -> Path:

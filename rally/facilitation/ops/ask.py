@@ -109,15 +109,19 @@ async def inbox(ask: Ask) -> Reply:
 
 
 async def due(ask: Ask) -> Reply:
-    """Standbys that are due (contract P6); writes nothing."""
+    """Standbys that are due (contract P6), all of them or the one with an `id`; writes nothing."""
     tool = ask.params.get("tool")
     if tool:
         check_tool(tool)
 
+    standby_id = ask.params.get("id")
+
     def look(context: Context) -> dict[str, Any]:
         following = next_due_ms(context.state, context.now_ms)
         return {
-            "due": wake_due(context.state, context.now_ms, tool=tool or None),
+            "due": wake_due(
+                context.state, context.now_ms, tool=tool or None, standby_id=standby_id
+            ),
             "next_due_at": to_rfc3339(following) if following is not None else None,
         }
 

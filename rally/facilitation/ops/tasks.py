@@ -6,7 +6,6 @@ from typing import Any
 
 from rally.facilitation.decide import tasks as deciding
 from rally.facilitation.decide.context import Context
-from rally.facilitation.decide.say import decide
 from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN, Asked, admit
 from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.projections.dag_live import dag_of_run

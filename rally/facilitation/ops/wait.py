@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context
@@ -17,7 +18,7 @@ from rally.facilitation.state.past import Wants
 from rally.facilitation.state.rules import fact_answered
 from rally.model.clock import to_rfc3339
 from rally.model.durations import parse_duration_ms
-from rally.model.errors import Refused, UsageError
+from rally.model.errors import Failure, Refused, UsageError
 from rally.model.fact import Fact
 
 TIMEOUT_MS_MAX = 7 * 86_400_000
@@ -69,7 +70,7 @@ async def wait(ask: Ask) -> Reply:
                 raise Refused(
                     "timed-out",
                     f"waited {waited_ms // 1000} s; not yet true: {', '.join(missing)}",
-                    hint=f"rally say standby --tool {caller[0]} --until {missing[0]}",
+                    hint=f"rally say standby --tool {caller[0]} --until {quote(missing[0])}",
                     details={"conditions": _states(conditions, held), "waited_ms": waited_ms},
                 )
             until_ms = started_ms + timeout_ms
@@ -127,6 +128,9 @@ async def subscribe(ask: Ask) -> AsyncIterator[dict[str, Any]]:
 
     Parameters: `since` (a seq; the head when it is not given), `want` (a list of `facts`, `due`), and
     the filters of `log`. The first event is always `{"event": "head", "seq": …}`.
+
+    Raises:
+        Failure: `room-gone`, the ledger that was followed was removed or replaced.
     """
     service = ask.service
     want = [check_choice(one, "want", ("facts", "due")) for one in ask.params.get("want") or ()]
@@ -149,6 +153,11 @@ async def subscribe(ask: Ask) -> AsyncIterator[dict[str, Any]]:
                 next_at = to_rfc3339(due_ms) if due_ms is not None else None
                 yield {"event": "due", "due": due, "next_due_at": next_at}
             await service.changed(cursor, until_ms=due_ms if "due" in want else None)
+            if service.is_gone():
+                raise Failure(
+                    "room-gone", f"the room in {service.root} was removed or replaced",
+                    hint=f"rally init --room {quote(service.root)}",
+                )  # fmt: skip
 
 
 def _due_now(context: Context) -> tuple[list[dict[str, Any]], int | None, int]:

@@ -45,10 +45,15 @@ def trusted(state: RoomState, tool: str) -> bool:
     return presence is not None and presence.present
 
 
-def wake_due(state: RoomState, now_ms: int, *, tool: str | None = None) -> list[dict[str, Any]]:
-    """The due standbys, oldest first."""
+def wake_due(
+    state: RoomState, now_ms: int, *, tool: str | None = None, standby_id: str | None = None
+) -> list[dict[str, Any]]:
+    """The due standbys, oldest first; those of one tool, or the one with an id, where it is given."""
     due = []
-    for standby in state.standbys.values():
+    standbys = state.standbys
+    if standby_id is not None:
+        standbys = {standby_id: standbys[standby_id]} if standby_id in standbys else {}
+    for standby in standbys.values():
         fact = standby.fact
         if (tool is not None and fact.tool != tool) or not trusted(state, fact.tool):
             continue

@@ -17,7 +17,6 @@ from rally.facilitation.state.entities import (
     Presence,
     Run,
     Standby,
-    Task,
 )
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.retraction import withdraw
@@ -92,9 +91,6 @@ def _claim(state: RoomState, fact: Fact, past: Past) -> None:
     moved = state.claims.get(fact.get("claim", ""))
     if moved is not None:  # contract C10: the old claim ends and this one begins in one step
         state.end_claim(moved)
-        handoff = state.handoffs.get(fact.ref or "")
-        if handoff is not None:
-            _close_handoff(state, handoff.fact.event_id)
     for holding in leases.conflicts(state, claim, live=False, now_ms=fact.created_ms):
         if holding.claim.claim_id in state.claims:  # taken over (C6); it may overlap twice
             state.end_claim(holding.claim)
@@ -127,15 +123,11 @@ def _artifact(state: RoomState, fact: Fact, past: Past) -> None:
         if run is not None:
             run.landed.add(fact.step)
             rules.forget_finished(state, run)
-    if fact.get("target") and fact.get("target") != fact.tool:
+    if rules.wants_review(fact):
         state.reviews[fact.event_id] = fact
     handoff = state.handoffs.get(ref or "")
-    if (
-        handoff is not None
-        and fact.tool != handoff.fact.tool
-        and rules.addressed(handoff, fact.tool)
-    ):
-        _close_handoff(state, handoff.fact.event_id)
+    if handoff is not None and rules.closed_by(handoff, fact):
+        state.end_handoff(handoff)
 
 
 def _blocker(state: RoomState, fact: Fact, past: Past) -> None:
@@ -150,17 +142,12 @@ def _resolve(state: RoomState, fact: Fact, past: Past) -> None:
         state.end_blocker(blocker)
         if blocker.fact.tool != fact.tool:
             state.resolved_for.setdefault(blocker.fact.tool, {})[ref] = blocker.fact
-    state.risks.pop(ref, None)
-    _close_handoff(state, ref)
-    review = state.reviews.get(ref)
-    if review is not None and fact.tool == review.doc["target"]:
-        del state.reviews[ref]
-    state.mark_held(f"fact:{ref}")
-
-
-def _close_handoff(state: RoomState, handoff_id: str) -> None:
-    if state.handoffs.pop(handoff_id, None) is not None:
-        state.mark_held(f"fact:{handoff_id}")
+    if ref in state.risks:
+        state.end_risk(ref)
+    if ref in state.handoffs:
+        state.end_handoff(state.handoffs[ref])
+    if ref in state.reviews and rules.ends_review(state.reviews[ref], fact):
+        state.end_review(ref)
 
 
 def _decision(state: RoomState, fact: Fact, past: Past) -> None:
@@ -180,12 +167,11 @@ def _receipt(state: RoomState, fact: Fact, past: Past) -> None:
     handoff = state.handoffs.get(ref)
     if handoff is not None:
         handoff.receipts[fact.tool] = fact
-        if rules.closes(handoff, fact.doc["state"]):
-            del state.handoffs[ref]
-    review = state.reviews.get(ref)
-    if review is not None and fact.tool == review.doc["target"] and fact.doc["state"] != "acked":
-        del state.reviews[ref]
-    state.mark_held(f"fact:{ref}")
+        state.mark_held(f"fact:{ref}")
+        if rules.closed_by(handoff, fact):
+            state.end_handoff(handoff)
+    if ref in state.reviews and rules.ends_review(state.reviews[ref], fact):
+        state.end_review(ref)
 
 
 def _risk(state: RoomState, fact: Fact, past: Past) -> None:
@@ -201,7 +187,7 @@ def _standby(state: RoomState, fact: Fact, past: Past) -> None:
     wake_after_ms = from_rfc3339(wake_after) if wake_after else None
     standby = Standby(fact, wake_after_ms, tuple(fact.get("until", ())))
     for index, condition in enumerate(standby.until):
-        if _holds_already(state, fact, condition, past):
+        if rules.holds_already(state, past, fact, condition):
             standby.held.add(index)
     state.add_standby(standby)
     if wake_after_ms is not None:  # contract S3
@@ -211,29 +197,17 @@ def _standby(state: RoomState, fact: Fact, past: Past) -> None:
         state.renew_at.pop(fact.tool, None)
 
 
-def _holds_already(state: RoomState, fact: Fact, condition: str, past: Past) -> bool:
-    form, _, rest = condition.partition(":")
-    if form == "step":
-        return bool(past.landings(fact.run or "", rest))
-    return form == "fact" and rules.fact_answered(state, past, rest)
-
-
 def _wake(state: RoomState, fact: Fact, past: Past) -> None:
     standby = state.standbys.get(fact.ref or "")
     if standby is not None:
         state.end_standby(standby)
-        state.mark_held(f"fact:{fact.ref}")
 
 
 def _task(state: RoomState, fact: Fact, past: Past) -> None:
-    run_id, task_id = fact.run or "", fact.step or ""
+    run_id, task = fact.run or "", rules.task_of(fact)
     run = state.runs.setdefault(run_id, Run(run_id))
-    data = fact.get("data") or {}
-    depends_on = tuple(fact.get("parent_steps", ()))
-    run.tasks[task_id] = Task(
-        task_id, fact, depends_on, int(data.get("priority", 100)), bool(data.get("read_only"))
-    )
-    run.landed |= {step for step in (task_id, *depends_on) if past.landings(run_id, step)}
+    run.tasks[task.task_id] = task
+    run.landed |= {step for step in (task.task_id, *task.depends_on) if past.landings(run_id, step)}
     rules.forget_finished(state, run)
 
 
@@ -242,12 +216,8 @@ def _memory(state: RoomState, fact: Fact, past: Past) -> None:
 
 
 def _lead(state: RoomState, fact: Fact, past: Past) -> None:
-    status = fact.get("status")
-    if status == "dropped":
-        state.lead = None
-    else:
-        holder = fact.doc["target"] if status == "given" else fact.tool
-        state.lead = Lead(holder, fact.created_ms, fact.event_id)
+    holder = rules.seated_by(fact)
+    state.lead = Lead(holder, fact.created_ms, fact.event_id) if holder else None
 
 
 def _mission(state: RoomState, fact: Fact, past: Past) -> None:

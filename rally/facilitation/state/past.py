@@ -69,6 +69,11 @@ class Past:
         landed: artifacts, not withdrawn, that landed each step asked for.
         threads: for the entity that a fact to be retracted was about: that entity's fact followed by
             all that refer to it and were not withdrawn, in ledger order.
+        withdrawn: ids of facts to be retracted that were retracted before.
+        ended: ids of standbys in `threads` that were ended for good (see `rules.ends_standby`).
+        led: ids of blockers in `threads` whose author held the lead's seat when they were said.
+        tasks: of the run whose step an artifact to be retracted landed: its tasks, less withdrawn
+            ones, in ledger order.
         pending: facts decided in this batch and not yet in the ledger, in order.
     """
 
@@ -76,6 +81,10 @@ class Past:
     keys: dict[str, Fact] = field(default_factory=dict)
     landed: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     threads: dict[str, list[Fact]] = field(default_factory=dict)
+    withdrawn: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    led: set[str] = field(default_factory=set)
+    tasks: dict[str, list[Fact]] = field(default_factory=dict)
     pending: list[Fact] = field(default_factory=list)
 
     def fact(self, asked: str) -> Fact | None:
@@ -104,6 +113,12 @@ class Past:
             if fact.kind == "artifact" and fact.run == run and fact.step == step
         ]
         return [one for one in ids if one != without and one not in gone]
+
+    def is_withdrawn(self, event_id: str) -> bool:
+        """Whether a fact about to be retracted was retracted before."""
+        return event_id in self.withdrawn or any(
+            fact.kind == "retract" and fact.ref == event_id for fact in self.pending
+        )
 
     def thread(self, event_id: str, *, without: str) -> list[Fact]:
         """An entity's fact and those about it, less withdrawn ones and the one being withdrawn."""

@@ -8,24 +8,29 @@ may have been told since that the path is free.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from rally.facilitation.state import rules
-from rally.facilitation.state.entities import Blocker, Handoff, Standby
+from rally.facilitation.state.entities import Blocker, Handoff, Run, Standby
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
+_Entity = TypeVar("_Entity", Fact, Blocker, Handoff, Standby)
+
 
 def withdraw(state: RoomState, fact: Fact, past: Past) -> None:
     """Fold a retract fact. A target that was withdrawn before, or is unknown, changes nothing."""
     target = past.fact(fact.ref or "")
-    if target is None or target.get("trust") == "untrusted":
+    if target is None or target.get("trust") == "untrusted" or past.is_withdrawn(target.event_id):
         return
     _undo(state, target, past)
-    if target.ref and target.kind in ("resolve", "receipt", "wake", "decision", "artifact"):
+    if target.ref and target.kind in rules.ANSWERS:
         thread = past.thread(target.ref, without=target.event_id)
         if thread and thread[0].event_id == target.ref:
-            _reopen(state, thread[0], thread[1:])
+            _reopen(state, thread[0], thread[1:], past)
+            state.mark_held(f"fact:{target.ref}", holds=rules.answered(state, thread[0]))
 
 
 def _undo(state: RoomState, target: Fact, past: Past) -> None:  # noqa: C901, PLR0912
@@ -40,10 +45,10 @@ def _undo(state: RoomState, target: Fact, past: Past) -> None:  # noqa: C901, PL
             state.end_blocker(state.blockers[target_id])
         case "decision" if target_id in state.decisions:
             state.end_decision(state.decisions[target_id])
-        case "handoff":
-            state.handoffs.pop(target_id, None)
-        case "risk":
-            state.risks.pop(target_id, None)
+        case "handoff" if target_id in state.handoffs:
+            state.end_handoff(state.handoffs[target_id])
+        case "risk" if target_id in state.risks:
+            state.end_risk(target_id)
         case "standby" if target_id in state.standbys:
             state.end_standby(state.standbys[target_id])
         case "lead" if state.lead is not None and state.lead.event_id == target_id:
@@ -57,16 +62,17 @@ def _undo(state: RoomState, target: Fact, past: Past) -> None:  # noqa: C901, PL
         case "task":
             _unregister(state, target)
         case "enter":
-            presence = state.tools.get(target.tool)
-            if presence is not None:
-                presence.sessions.pop(target.session_id or "", None)
+            presence, session = state.tools.get(target.tool), target.session_id or ""
+            if presence is not None and presence.sessions.get(session) == target.seq:
+                del presence.sessions[session]
         case _:
             pass
 
 
 def _unland(state: RoomState, target: Fact, past: Past) -> None:
     state.artifacts_total -= 1
-    state.reviews.pop(target.event_id, None)
+    if target.event_id in state.reviews:
+        state.end_review(target.event_id)
     if not (target.run and target.step):
         return
     if past.landings(target.run, target.step, without=target.event_id):
@@ -75,6 +81,21 @@ def _unland(state: RoomState, target: Fact, past: Past) -> None:
     run = state.runs.get(target.run)
     if run is not None:
         run.landed.discard(target.step)
+    elif target.run in past.tasks:
+        _remember(state, target, past)
+
+
+def _remember(state: RoomState, target: Fact, past: Past) -> None:
+    """A run that was forgotten because every task had landed is open again."""
+    run = Run(target.run or "")
+    for fact in past.tasks[run.run_id]:
+        task = rules.task_of(fact)
+        run.tasks[task.task_id] = task
+        for step in (task.task_id, *task.depends_on):
+            if past.landings(run.run_id, step, without=target.event_id):
+                run.landed.add(step)
+    state.runs[run.run_id] = run
+    rules.forget_finished(state, run)
 
 
 def _unregister(state: RoomState, target: Fact) -> None:
@@ -86,26 +107,29 @@ def _unregister(state: RoomState, target: Fact) -> None:
         rules.forget_finished(state, run)
 
 
-def _reopen(state: RoomState, fact: Fact, answers: list[Fact]) -> None:
+def _reopen(state: RoomState, fact: Fact, answers: list[Fact], past: Past) -> None:
     """Rebuild one entity from the facts about it that still count."""
     kinds = {answer.kind for answer in answers}
     match fact.kind:
         case "blocker" if "resolve" not in kinds and fact.event_id not in state.blockers:
-            leads = state.lead is not None and state.lead.tool == fact.tool
-            state.add_blocker(Blocker(fact, freeze=leads and rules.unscoped(fact)))
+            freeze = fact.event_id in past.led and rules.unscoped(fact)
+            state.add_blocker(Blocker(fact, freeze))
+            state.blockers = _oldest_first(state.blockers)
             state.resolved_for.get(fact.tool, {}).pop(fact.event_id, None)
         case "risk" if "resolve" not in kinds:
             state.risks.setdefault(fact.event_id, fact)
+            state.risks = _oldest_first(state.risks)
         case "decision" if "decision" not in kinds and fact.event_id not in state.decisions:
             state.add_decision(fact)
-        case "artifact" if fact.get("target") and not kinds & {"receipt", "resolve"}:
-            state.reviews.setdefault(fact.event_id, fact)
+            state.decisions = _oldest_first(state.decisions)
+        case "artifact" if rules.wants_review(fact):
+            if not any(rules.ends_review(fact, answer) for answer in answers):
+                state.reviews.setdefault(fact.event_id, fact)
+                state.reviews = _oldest_first(state.reviews)
         case "handoff":
             _reopen_handoff(state, fact, answers)
         case "standby" if not kinds & {"wake", "artifact"} and fact.event_id not in state.standbys:
-            wake_after = fact.get("wake_after")
-            wake_after_ms = from_rfc3339(wake_after) if wake_after else None
-            state.add_standby(Standby(fact, wake_after_ms, tuple(fact.get("until", ()))))
+            _reopen_standby(state, fact, past)
         case _:
             pass
 
@@ -113,13 +137,34 @@ def _reopen(state: RoomState, fact: Fact, answers: list[Fact]) -> None:
 def _reopen_handoff(state: RoomState, fact: Fact, answers: list[Fact]) -> None:
     ack_by = fact.get("ack_by")
     handoff = Handoff(fact, from_rfc3339(ack_by) if ack_by else None)
+    if any(rules.closed_by(handoff, answer) for answer in answers):
+        return
     for answer in answers:
         if answer.kind == "receipt":
             handoff.receipts[answer.tool] = answer
-            if rules.closes(handoff, answer.doc["state"]):
-                return
-        elif answer.kind in ("resolve", "claim"):
-            return
-    # In its old place: handoffs are kept oldest first.
     state.handoffs[fact.event_id] = handoff
-    state.handoffs = dict(sorted(state.handoffs.items(), key=lambda item: item[1].fact.seq))
+    state.handoffs = _oldest_first(state.handoffs)
+
+
+def _reopen_standby(state: RoomState, fact: Fact, past: Past) -> None:
+    ended = fact.event_id in past.ended
+    if ended or any(rules.ends_standby(one, fact) for one in past.pending if one.seq > fact.seq):
+        return
+    wake_after = fact.get("wake_after")
+    standby = Standby(
+        fact, from_rfc3339(wake_after) if wake_after else None, tuple(fact.get("until", ()))
+    )
+    for index, condition in enumerate(standby.until):
+        if rules.holds_already(state, past, fact, condition):
+            standby.held.add(index)
+    state.add_standby(standby)
+    state.standbys = _oldest_first(state.standbys)
+
+
+def _oldest_first(entities: dict[str, _Entity]) -> dict[str, _Entity]:
+    """What came back, in its old place."""
+    return dict(sorted(entities.items(), key=lambda item: _seq_of(item[1])))
+
+
+def _seq_of(entity: Fact | Blocker | Handoff | Standby) -> int:
+    return entity.seq if isinstance(entity, Fact) else entity.fact.seq

@@ -82,7 +82,9 @@ class RoomState:
         """Enter a granted claim into every index."""
         self.claims[claim.claim_id] = claim
         self.claims_by_tool.setdefault(claim.tool, {})[claim.claim_id] = None
-        self.renew_at.pop(claim.tool, None)
+        if claim.tool in self.renew_at:
+            due_ms = claim.expires_ms - claim.ttl_ms * 2 // 3
+            self.renew_at[claim.tool] = min(self.renew_at[claim.tool], due_ms)
         self.claim_index.add(claim.claim_id, claim.paths)
         for resource in claim.resources:
             self.claims_by_resource.setdefault(resource, {})[claim.claim_id] = None
@@ -113,6 +115,7 @@ class RoomState:
         del self.standbys[standby.fact.event_id]
         for _, key in watched_conditions(standby):
             _discard(self.waiting, key, standby.fact.event_id)
+        self.mark_held(f"fact:{standby.fact.event_id}")
 
     def mark_held(self, key: str, *, holds: bool = True) -> None:
         """A condition came true (or, after a retraction, is no longer true)."""
@@ -135,6 +138,7 @@ class RoomState:
         """Close a blocker."""
         del self.blockers[blocker.fact.event_id]
         self.blocker_index.remove(blocker.fact.event_id, blocker.fact.paths)
+        self.mark_held(f"fact:{blocker.fact.event_id}")
 
     def add_decision(self, fact: Fact) -> None:
         """Make a decision current."""
@@ -145,6 +149,23 @@ class RoomState:
         """A decision was superseded or retracted."""
         del self.decisions[fact.event_id]
         self.decision_index.remove(fact.event_id, fact.paths or ["."])
+
+    # -- what waits for an answer -----------------------------------------------------------------
+
+    def end_handoff(self, handoff: Handoff) -> None:
+        """A handoff was answered for good, or withdrawn."""
+        del self.handoffs[handoff.fact.event_id]
+        self.mark_held(f"fact:{handoff.fact.event_id}")
+
+    def end_risk(self, risk_id: str) -> None:
+        """A risk was resolved or withdrawn."""
+        del self.risks[risk_id]
+        self.mark_held(f"fact:{risk_id}")
+
+    def end_review(self, artifact_id: str) -> None:
+        """An artifact got the review that it asked for, or was withdrawn."""
+        del self.reviews[artifact_id]
+        self.mark_held(f"fact:{artifact_id}")
 
 
 def condition_key(condition: str, run: str | None) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rally.facilitation.state import leases
-from rally.facilitation.state.entities import Claim, Handoff, Run
+from rally.facilitation.state.entities import Claim, Handoff, Run, Task
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import from_rfc3339
@@ -12,6 +14,14 @@ from rally.model.fact import Fact
 
 # Receipts that close a handoff for good, by its intent (contract section 4).
 ACCEPT_CLOSES = frozenset({"plan", "shutdown", "question", "message"})
+# Kinds that close, or supersede, what they refer to.
+ANSWERS = frozenset({"resolve", "receipt", "wake", "decision", "artifact"})
+
+
+def seated_by(fact: Fact) -> str | None:
+    """Who has the lead's seat after a lead fact."""
+    holders = {"taken": fact.tool, "given": fact.get("target")}
+    return holders.get(fact.get("status", ""))
 
 
 def said_by(fact: Fact, other: Fact) -> bool:
@@ -37,6 +47,18 @@ def claim_of(fact: Fact) -> Claim:
         ttl_ms=parse_duration_ms(fact.doc["ttl"]),
         expires_ms=from_rfc3339(fact.doc["lease_expires_at"]),
         fact=fact,
+    )
+
+
+def task_of(fact: Fact) -> Task:
+    """The task that a task fact registers."""
+    data = fact.get("data") or {}
+    return Task(
+        fact.step or "",
+        fact,
+        tuple(fact.get("parent_steps", ())),
+        int(data.get("priority", 100)),
+        bool(data.get("read_only")),
     )
 
 
@@ -66,18 +88,45 @@ def closes(handoff: Handoff, answer: str) -> bool:
 
 def fact_answered(state: RoomState, past: Past, event_id: str) -> bool:
     """Contract S4 `fact:`: what the id names was resolved, receipted, released or otherwise ended."""
-    if event_id in state.claims or event_id in state.blockers or event_id in state.risks:
-        return False
-    if event_id in state.handoffs:
-        return bool(state.handoffs[event_id].receipts)
-    if event_id in state.reviews or event_id in state.standbys:
-        return False
     fact = past.fact(event_id)
-    if fact is None:
+    return fact is not None and answered(state, fact)
+
+
+def answered(state: RoomState, fact: Fact) -> bool:
+    """Whether a fact that could be answered has been, or has ended otherwise."""
+    event_id = fact.event_id
+    if fact.get("trust") == "untrusted":
         return False
-    # What could be answered and is open no longer has been answered, or ended otherwise.
-    asked_review = fact.kind == "artifact" and "target" in fact.doc
-    return asked_review or fact.kind in ("claim", "blocker", "risk", "handoff", "standby")
+    if fact.kind == "handoff":
+        return event_id not in state.handoffs or bool(state.handoffs[event_id].receipts)
+    if fact.kind == "artifact":  # only one that asked for a review waits for an answer
+        return "target" in fact.doc and event_id not in state.reviews
+    still_open: dict[str, dict[str, Any]] = {
+        "claim": state.claims, "blocker": state.blockers, "risk": state.risks,
+        "standby": state.standbys,
+    }  # fmt: skip
+    return fact.kind in still_open and event_id not in still_open[fact.kind]
+
+
+def holds_already(state: RoomState, past: Past, standby: Fact, condition: str) -> bool:
+    """Whether a `step:` or `fact:` condition of a standby that begins holds by now."""
+    form, _, rest = condition.partition(":")
+    if form == "step":
+        return bool(past.landings(standby.run or "", rest))
+    return form == "fact" and fact_answered(state, past, rest)
+
+
+def ends_standby(fact: Fact, standby: Fact) -> bool:
+    """Whether a later fact ended a standby for good: by leaving, a newer standby, or landing its step.
+
+    What refers to the standby (`wake`, `artifact`) ends it too, and is undone when it is withdrawn.
+    """
+    same_step = (fact.run, fact.step) == (standby.run, standby.step)
+    if fact.kind == "artifact":
+        return same_step and bool(fact.run and fact.step)
+    if fact.kind == "standby":
+        return same_step and said_by(fact, standby)
+    return fact.kind == "leave" and said_by(fact, standby)
 
 
 def released_by(state: RoomState, fact_ref: str | None, fact: Fact) -> list[Claim]:
@@ -88,5 +137,25 @@ def released_by(state: RoomState, fact_ref: str | None, fact: Fact) -> list[Clai
     return leases.own_overlapping(state, fact.tool, fact.session_id, fact.paths)
 
 
-def addressed(handoff: Handoff, tool: str) -> bool:
-    return handoff.fact.doc["target"] in ("all", tool)
+def closed_by(handoff: Handoff, answer: Fact) -> bool:
+    """Whether a fact that refs a handoff closes it."""
+    if answer.kind == "receipt":
+        return closes(handoff, str(answer.doc["state"]))
+    if answer.kind == "artifact":  # that of the addressee
+        target = handoff.fact.doc["target"]
+        if target == "all":
+            return answer.tool != handoff.fact.tool
+        return bool(target == answer.tool)
+    return answer.kind == "resolve"
+
+
+def wants_review(artifact: Fact) -> bool:
+    """Whether an artifact asks another tool for a review."""
+    return bool(artifact.get("target", artifact.tool) != artifact.tool)
+
+
+def ends_review(artifact: Fact, answer: Fact) -> bool:
+    """Whether an answer is the review that an artifact asked for; `acked` is seen, not reviewed."""
+    if answer.kind not in ("receipt", "resolve") or answer.tool != artifact.get("target"):
+        return False
+    return bool(answer.get("state") != "acked")

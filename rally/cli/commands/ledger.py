@@ -1,0 +1,66 @@
+"""`rally init` and `rally verify` (contract R2, R3)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rally.cli.command import verb
+from rally.cli.plan import Answered, Ask, Session, Work
+from rally.cli.text.ledger import show_init, show_verify
+from rally.model.errors import Failure
+
+
+@verb("init", example="rally init", exits=(0, 1, 2))
+def init() -> Ask:
+    """Make a room here.
+
+    Nobody needs it: `enter` and the first `say` make the room too. Done again it changes nothing.
+    """
+    return Ask("init", {}, show_init)
+
+
+@verb(
+    "verify", example="rally verify --json", exits={0: "whole", 1: "damaged, or unreadable", 2: ""}
+)
+def verify() -> Work:
+    """Prove that the history is whole.
+
+    Every fact is hashed again, every link followed and every column compared; nothing that was
+    found before is believed. Nothing is written.
+    """
+    return Work(_verify, show_verify)
+
+
+async def _verify(session: Session) -> Answered:
+    from rally.facilitation.ledger.verify import verify as examine
+    from rally.facilitation.places import find_place
+    from rally.facilitation.rooms import LEDGER_FILE, ROOM_FOLDER
+
+    call = session.call
+    place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
+    path = f"{place.root}/{ROOM_FOLDER}/{LEDGER_FILE}"
+    if not _exists(path):
+        empty: dict[str, Any] = {
+            "ok": True, "facts": 0, "head": 0, "hash": "0" * 64, "whole_until": 0,
+            "first_problem": None, "file": path,
+        }  # fmt: skip
+        warning = {"code": "no-room", "message": f"there is no ledger in {place.root}"}
+        return empty, [warning]
+    report = await examine(path)
+    data = report.as_json()
+    if not report.ok:
+        problem = data["first_problem"]
+        where = f"fact {problem['seq']}: " if problem["seq"] is not None else ""
+        raise Failure(
+            "corrupt-ledger",
+            f"{path} is damaged: {where}{problem['what']}; "
+            f"the first {report.whole_until} facts are whole",
+            hint=f"rally log --until {report.whole_until} --limit 20",
+            details=data,
+        )
+    return data, []
+
+
+def _exists(path: str) -> bool:
+    return os.path.lexists(path)

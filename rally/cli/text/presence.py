@@ -1,0 +1,117 @@
+"""The answers of `enter`, `leave` and `whoami`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rally.cli.screen import Screen
+from rally.cli.table import Cell, Column, table
+from rally.cli.text.facts import age, headline, held, joined, left
+from rally.model.visible import visible
+
+_LISTS = (
+    ("do", "yours to go on with", "ok"),
+    ("do_not", "do not touch", "stop"),
+    ("respond_to", "answer these", "warn"),
+    ("know", "decided", "title"),
+    ("attention", "new since you last came", "title"),
+)
+_COLUMNS = (
+    Column("kind"),
+    Column("by", 8),
+    Column("what", 16),
+    Column("left"),
+    Column("age"),
+    Column("id"),
+)
+
+
+def show_enter(data: dict[str, Any], screen: Screen) -> str:
+    """Where one is, then the lists of contract P1 that hold anything."""
+    tool = screen.paint(visible(data["tool"]), "name")
+    head = f"head {data['cursor']['after']}"
+    lines = [f"entered {visible(data['room'])} as {tool}  {head}", *about_room(data, screen)]
+    for name, title, style in _LISTS:
+        entries = data[name]
+        if entries:
+            lines += ["", screen.paint(f"{title} ({len(entries)})", style)]
+            lines += table(_COLUMNS, [_row(entry, screen) for entry in entries], screen)
+    if not any(data[name] for name, _, _ in _LISTS):
+        lines.append("nothing is claimed, decided or asked of you yet")
+    return joined(lines)
+
+
+def _row(fact: dict[str, Any], screen: Screen) -> list[Cell]:
+    expires = fact.get("lease_expires_at")
+    return [
+        fact["kind"],
+        (fact["tool"], "name"),
+        headline(fact),
+        left(expires, screen) if expires and fact["kind"] == "claim" else "",
+        age(fact, screen),
+        (fact["event_id"], "dim"),
+    ]
+
+
+def about_room(data: dict[str, Any], screen: Screen) -> list[str]:
+    """Who leads, and what for."""
+    lines = []
+    if data["lead"]:
+        lines.append(f"lead     {screen.paint(visible(data['lead']['tool']), 'name')}")
+    if data["mission"]:
+        lines.append(f"mission  {visible(data['mission']['text'])}")
+    return lines
+
+
+def show_leave(data: dict[str, Any], screen: Screen) -> str:
+    """What ended with it."""
+    fact, released = data["fact"], data["released"]
+    lines = [f"left  {visible(fact['event_id'])}  seq {fact['seq']}"]
+    if released:
+        lines.append(f"released ({len(released)})")
+        rows: list[list[Cell]] = [[held(one), (one["event_id"], "dim")] for one in released]
+        lines += table((Column("what", 16), Column("id")), rows, screen)
+    return joined(lines)
+
+
+def show_whoami(data: dict[str, Any], screen: Screen) -> str:
+    """Names and values, then the claims."""
+    pairs = [("room", data["room"])]
+    if data.get("working_tree") not in (None, data["room"]):
+        pairs.append(("working tree", data["working_tree"]))
+    pairs.append(("head", str(data["head"])))
+    if data["tool"] is None:
+        pairs.append(("tool", "not said: --tool claude:1, or export RALLY_TOOL=claude:1"))
+    else:
+        entered = "yes" if data["entered"] else f"no: rally enter --tool {data['tool']}"
+        pairs += [
+            ("tool", data["tool"]),
+            ("session", data.get("session_id") or ""),
+            ("entered", entered),
+            ("status", data.get("status") or ""),
+            ("role", data.get("role") or ""),
+            ("tier", data.get("tier") or ""),
+            ("lead", "yes" if data.get("is_lead") else ""),
+        ]
+    pairs.append(("rally", data["version"]))
+    lines = [f"{name:<13}{visible(value)}" for name, value in pairs if value]
+    claims = data.get("claims") or []
+    if claims:
+        lines.append(f"claims ({len(claims)})")
+        lines += claim_table(claims, screen)
+    return joined(lines)
+
+
+def claim_table(claims: list[dict[str, Any]], screen: Screen) -> list[str]:
+    """One tool's claims."""
+    columns = (Column("holds", 16), Column("left"), Column("fence"), Column("id"))
+    rows: list[list[Cell]] = [
+        [
+            held(claim),
+            left(claim["lease_expires_at"], screen),
+            str(claim.get("fence", "")),
+            (claim["event_id"], "dim"),
+        ]
+        for claim in claims
+    ]
+    return table(columns, rows, screen)

@@ -1,0 +1,26 @@
+"""The answer of `say`: what was written, under which id, with which fence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rally.cli.screen import Screen
+from rally.cli.text.facts import held, in_time, joined
+from rally.model.visible import visible
+
+
+def show_say(data: dict[str, Any], screen: Screen) -> str:
+    """One line with what others need to refer to the fact; a claim says what it holds."""
+    fact = data["fact"]
+    words = [screen.paint(visible(fact["event_id"]), "name"), f"seq {fact['seq']}"]
+    if data.get("fence") is not None:
+        words.append(f"fence {data['fence']}")
+    if data["replayed"]:
+        words.append("(said before with this key)")
+    lines = ["  ".join(words)]
+    if fact["kind"] == "claim" and held(fact):
+        until = fact.get("lease_expires_at")
+        lease = f"  lease ends {until} ({in_time(until, screen)})" if until else ""
+        names = " ".join([*fact.get("paths", ()), *fact.get("resources", ())]) or held(fact)
+        lines.append(f"holds {visible(names)}{lease}")
+    return joined(lines)
