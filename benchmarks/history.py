@@ -117,7 +117,9 @@ def history(bench: Bench) -> list[Row]:
     rows = []
     for name, ask in QUESTIONS.items():
         side, against = asyncio.run(_compare(bench, long, short, ask, ROUNDS))
-        rows.append(ratio(f"{name} at 1,000,000 facts, against 1,000", side, against, "µs", bar=1.2))
+        rows.append(
+            ratio(f"{name} at 1,000,000 facts, against 1,000", side, against, "µs", bar=1.2)
+        )
     starts: list[list[float]] = [[], []]
     for _ in range(STARTS):
         for room, kept in zip((long, short), starts, strict=True):
@@ -132,9 +134,7 @@ def history(bench: Bench) -> list[Row]:
     rows.append(
         ratio("daemon memory, 1,000,000 facts against 10,000", side, against, "MiB", bar=1.2)
     )
-    rows.append(
-        Row("daemon memory at 1,000,000 facts", side, 150, "resident", form="{:.0f} MiB")
-    )
+    rows.append(Row("daemon memory at 1,000,000 facts", side, 150, "resident", form="{:.0f} MiB"))
     return rows
 
 
@@ -146,5 +146,7 @@ def crowded(bench: Bench) -> list[Row]:
     for name in ("claim", "check"):
         side, against = asyncio.run(_compare(bench, many, few, QUESTIONS[name], ROUNDS))
         what = f"one more {name}" if name == "claim" else f"a {name}"
-        rows.append(ratio(f"{what} with 10,000 live claims, against 10", side, against, "µs", bar=2))
+        rows.append(
+            ratio(f"{what} with 10,000 live claims, against 10", side, against, "µs", bar=2)
+        )
     return rows

@@ -20,7 +20,9 @@ TIME_OUT_S = 60
 
 def surroundings(scratch: Path) -> dict[str, str]:
     """The environment of every process of the demo: this rally, a daemon and a state of its own."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("RALLY_", "GIT_"))}
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RALLY_", "GIT_"))
+    }
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     env["RALLY_RUNTIME_DIR"] = str(scratch / "run")
     env["XDG_STATE_HOME"] = str(scratch / "state")
@@ -54,7 +56,9 @@ class Stage:
         """Start one agent: an ordinary process that only has rally's command line."""
         command = ["/bin/sh", str(HERE / f"{name}.sh"), *words]
         return subprocess.Popen(
-            command, cwd=self.clone, env={**self.env, "RALLY_TOOL": name, "RALLY_SESSION_ID": "demo"}
+            command,
+            cwd=self.clone,
+            env={**self.env, "RALLY_TOOL": name, "RALLY_SESSION_ID": "demo"},
         )
 
     @contextmanager
@@ -117,7 +121,9 @@ def play(stage: Stage) -> int:
     stage.rally("dag", "--run", "demo", show=True)
     narrate("rally verify")
     stage.rally("verify", show=True)
-    landed = json.loads(stage.rally("dag", "--run", "demo", "--json"))["data"]["dag"]["counts"]["landed"]
+    landed = json.loads(stage.rally("dag", "--run", "demo", "--json"))["data"]["dag"]["counts"][
+        "landed"
+    ]
     changed = subprocess.run(
         ["git", "status", "--short"], cwd=stage.clone, text=True, capture_output=True, check=True
     ).stdout

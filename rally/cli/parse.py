@@ -46,10 +46,10 @@ def parse(root: VerbGroup, argv: Sequence[str], *, columns: int) -> Parsed:
     except HelpAsked as asked:
         text = asked.context.get_help()
         plan = Text(text, {"help": text})
-        return Parsed(command, plan, says_json(argv), no_color=True, room=None)
+        return Parsed(command, plan, wants_json=says_json(argv), no_color=True, room=None)
     except VersionAsked:
         plan = Text(f"rally {__version__}\n", {"version": __version__})
-        return Parsed(command, plan, says_json(argv), no_color=True, room=None)
+        return Parsed(command, plan, wants_json=says_json(argv), no_color=True, room=None)
     except click.ClickException as error:
         raise as_usage_error(error) from None
     return Parsed(

@@ -1,9 +1,22 @@
-"""The only file of rally that starts processes (law 1)."""
+"""The only file of rally that starts processes (law 1).
+
+spawn_detached    a program that outlives this process: the daemon
+run_captured      a short program, to its end: git
+start_child       a program to look after: a process group of its own, its output drained, a time
+                  limit that holds for its children too
+start_foreground  a program in this one's place: terminal, standard input and process group
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from rally.execution.child import Child
 
 # The shell starts the program in the background and ends, so the program becomes a child of init: a
 # starter that lives long never has to collect it, and os.fork(), unsafe beside threads, is not
@@ -87,3 +100,51 @@ def run_captured(
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"{argv[0]} did not end within {timeout_s:g} s") from None
     return ended.returncode, ended.stdout, ended.stderr
+
+
+def start_child(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Child:
+    """Start a program in a session and process group of its own, without standard input.
+
+    Both its outputs are drained from here on. Called in a running event loop.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: the folder it runs in.
+        env: its whole environment; also where its name is looked up.
+
+    Raises:
+        OSError: nothing was started.
+    """
+    import subprocess
+
+    from rally.execution.child import Child
+
+    process = subprocess.Popen(  # noqa: S603 -- an argument list, no shell
+        list(argv),
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    return Child(process)
+
+
+def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program as if it had been called in this process's place.
+
+    It shares folder, terminal, process group and every descriptor that this process was given, so
+    Ctrl-C, Ctrl-Z and standard input reach it directly.
+
+    Args:
+        argv: the program and its arguments.
+        env: its whole environment; also where its name is looked up.
+
+    Raises:
+        FileNotFoundError: there is no such program; nothing was started.
+        OSError: it cannot be executed; nothing was started.
+    """
+    import subprocess
+
+    return subprocess.Popen(list(argv), env=dict(env), close_fds=False)  # noqa: S603 -- no shell

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -139,8 +140,9 @@ class Rooms:
         service = await self.service(place.root, create=False, env=env)
         from rally.facilitation.ops.wait import subscribe
 
-        async for event in subscribe(Ask(service, place, params, env)):
-            yield event
+        async with aclosing(subscribe(Ask(service, place, params, env))) as events:
+            async for event in events:
+                yield event
 
     def place(self, params: Params, *, cwd: str, env: Mapping[str, str]) -> Place:
         """Where the caller is (contract R1).

@@ -1,20 +1,19 @@
-"""Real rooms under a clock of the test's own: two processes' worth of doors to one ledger."""
+"""Real rooms under a clock of the test's own: two doors, as of two processes, to one ledger."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from itertools import count
 from typing import Any, TypeVar
 
 from rally.facilitation.history import gather
 from rally.facilitation.ledger.memory import MemoryLedger, MemoryStore
-from rally.facilitation.ledger.port import Ledger
 from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.places import find_place
-from rally.facilitation.rooms import operation
+from rally.facilitation.rooms import Rooms, operation
 from rally.facilitation.service import RoomService
 from rally.facilitation.state.dump import dump, load
 from rally.facilitation.state.fold import fold
@@ -25,6 +24,7 @@ T = TypeVar("T")
 Doc = dict[str, Any]
 
 EPOCH_MS = 1_700_000_000_000
+DOORS = 2
 
 
 class FakeClock:
@@ -41,51 +41,50 @@ class FakeClock:
         self.ms += ms
 
 
-class MemoryRoom:
-    """Two services on one ledger in memory."""
+class Room:
+    """What both kinds of room share. The machine is synchronous, so the loop is driven from here."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.loop = asyncio.new_event_loop()
         self.clock = clock
         self.root = tempfile.mkdtemp(prefix="rally-core-")
-        self.place = find_place(self.root)
-        self.ids = count(1)
-        self.store = MemoryStore()
-        self.ledger: Ledger = MemoryLedger(self.store)
-        self.services = [self._service() for _ in range(2)]
 
-    def run(self, work: Awaitable[T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out something asynchronous."""
+        return self.loop.run_until_complete(work)
 
-        async def await_it() -> T:
-            return await work
+    def service(self, door: int) -> RoomService:
+        """The service behind a door."""
+        raise NotImplementedError
 
-        return self.loop.run_until_complete(await_it())
-
-    def _service(self) -> RoomService:
-        service = RoomService(
-            self.root, MemoryLedger(self.store), clock=self.clock, cache=None,
-            new_id=lambda kind: f"{kind}-{next(self.ids)}x",
-        )  # fmt: skip
-        self.run(service.start())
-        return service
-
-    def call(self, door: int, op: str, params: Doc) -> Reply:
+    async def carry_out(self, door: int, op: str, params: Doc) -> Reply:
         """One operation through one of the doors."""
-        service = self.services[door % len(self.services)]
-        return self.run(operation(op)(Ask(service, self.place, params)))
-
-    def tail(self, after_seq: int) -> list[Doc]:
-        """The facts after a seq, as plain dictionaries."""
-        return [fact.doc for fact in self.run(self.ledger.tail(after_seq, 10_000))]
+        raise NotImplementedError
 
     def reopen(self, door: int) -> None:
         """A process ends and another one begins."""
-        self.services[door % len(self.services)] = self._service()
+        raise NotImplementedError
+
+    def call(self, door: int, op: str, params: Doc) -> Reply:
+        """`carry_out`, waited for."""
+        return self.run(self.carry_out(door, op, params))
+
+    def all_at_once(self, wishes: list[tuple[int, Doc]]) -> list[Reply | BaseException]:
+        """Several `say`, begun together; answers and errors in their order."""
+
+        async def together() -> list[Reply | BaseException]:
+            work = [self.carry_out(door, "say", params) for door, params in wishes]
+            return await asyncio.gather(*work, return_exceptions=True)
+
+        return self.run(together())
+
+    def tail(self, after_seq: int) -> list[Doc]:
+        """The facts after a seq, as plain dictionaries."""
+        return [fact.doc for fact in self.run(self.service(0).ledger.tail(after_seq, 10_000))]
 
     def kept_state(self, door: int) -> bytes:
         """What a service holds, once it has seen everything."""
-        service = self.services[door % len(self.services)]
+        service = self.service(door)
         self.run(service.read(lambda _: None))
         return dump(service.state)
 
@@ -95,14 +94,78 @@ class MemoryRoom:
 
     async def _fold(self, kept: bytes | None) -> bytes:
         state = load(kept) if kept is not None else RoomState()
-        for fact in await self.ledger.tail(state.head_seq, 10_000):
-            past = await gather(self.ledger, wants_of([fact]), before_seq=fact.seq)
+        ledger = self.service(0).ledger
+        for fact in await ledger.tail(state.head_seq, 10_000):
+            past = await gather(ledger, wants_of([fact]), before_seq=fact.seq)
             fold(state, fact, past)
         return dump(state)
 
     def close(self) -> None:
         """Let go of everything."""
-        for service in self.services:
-            self.run(service.close())
         self.loop.close()
         shutil.rmtree(self.root)
+
+
+class MemoryRoom(Room):
+    """Two services on one ledger in memory."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.place = find_place(self.root)
+        self.ids = count(1)
+        self.store = MemoryStore()
+        self.services = [self._service() for _ in range(DOORS)]
+
+    def _service(self) -> RoomService:
+        service = RoomService(
+            self.root, MemoryLedger(self.store), clock=self.clock, cache=None,
+            new_id=lambda kind: f"{kind}-{next(self.ids)}x",
+        )  # fmt: skip
+        self.run(service.start())
+        return service
+
+    def service(self, door: int) -> RoomService:
+        return self.services[door % DOORS]
+
+    async def carry_out(self, door: int, op: str, params: Doc) -> Reply:
+        return await operation(op)(Ask(self.service(door), self.place, params))
+
+    def reopen(self, door: int) -> None:
+        self.run(self.service(door).close())
+        self.services[door % DOORS] = self._service()
+
+    def close(self) -> None:
+        for service in self.services:
+            self.run(service.close())
+        super().close()
+
+
+class DiskRoom(Room):
+    """Two `Rooms` on one folder: SQLite, checkpoints, and the whole way in."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.rooms = [Rooms(clock=clock) for _ in range(DOORS)]
+        self.env = {"XDG_STATE_HOME": f"{self.root}/state", "HOME": self.root}
+        self.call(0, "init", {})
+
+    def service(self, door: int) -> RoomService:
+        rooms = self.rooms[door % DOORS]
+        return self.run(rooms.service(self.root, create=False, env=self.env))
+
+    async def carry_out(self, door: int, op: str, params: Doc) -> Reply:
+        rooms = self.rooms[door % DOORS]
+        return await rooms.call(op, params, cwd=self.root, env=self.env)
+
+    def keep_checkpoint(self, door: int) -> None:
+        """Save what was folded so far, for the next one to start from."""
+        self.service(door).keep_checkpoint(at_least=1)
+
+    def reopen(self, door: int) -> None:
+        self.run(self.rooms[door % DOORS].close())
+        self.rooms[door % DOORS] = Rooms(clock=self.clock)
+
+    def close(self) -> None:
+        for rooms in self.rooms:
+            self.run(rooms.close())
+        super().close()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from ledger_facts import opened
 
 from rally.facilitation.ledger.sqlite import SqliteLedger
 
@@ -17,6 +18,5 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def sqlite_ledger(path: Path) -> AsyncIterator[SqliteLedger]:
     """A new, empty ledger at `path`, open."""
-    ledger = await SqliteLedger.open(path, create=True)
-    yield ledger
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        yield ledger

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from rally.facilitation.ledger.port import Head, HeadMoved, Ledger
+from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.model.fact import Fact, seal
 
 CREATED_AT = "2030-01-01T00:00:00.000Z"
@@ -26,6 +29,16 @@ def chain(head: Head, contents: Iterable[dict[str, Any]]) -> list[Fact]:
         head = Head(fact.seq, fact.hash)
         facts.append(fact)
     return facts
+
+
+@asynccontextmanager
+async def opened(path: Path, *, create: bool = False) -> AsyncIterator[SqliteLedger]:
+    """A ledger that is closed whatever the test ends in: an open one would keep its thread alive."""
+    ledger = await SqliteLedger.open(path, create=create)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
 
 
 async def say(ledger: Ledger, *contents: dict[str, Any]) -> list[Fact]:

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger_facts import chain, content, numbered, say
+from ledger_facts import chain, content, numbered, opened, say
 
 from rally.facilitation.ledger.creation import APPLICATION_ID, SCHEMA_VERSION
 from rally.facilitation.ledger.failures import as_failure
@@ -88,11 +88,10 @@ async def test_a_ledger_without_its_table_is_an_error_and_not_an_empty_ledger(pa
     with closing(sqlite3.connect(path)) as raw:
         raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         raw.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    ledger = await SqliteLedger.open(path)
-    with pytest.raises(Failure) as failure:
-        await ledger.head()
-    assert failure.value.hint == "rally verify"
-    await ledger.close()
+    async with opened(path) as ledger:
+        with pytest.raises(Failure) as failure:
+            await ledger.head()
+        assert failure.value.hint == "rally verify"
     assert not (await verify(path)).ok
 
 
@@ -140,11 +139,10 @@ async def test_a_cancelled_append_is_whole_or_absent_and_blocks_nobody(
     asyncio.get_running_loop().call_soon(task.cancel)
     with pytest.raises(asyncio.CancelledError):
         await task
-    other = await SqliteLedger.open(path)
-    (fact,) = await say(other, content())
-    assert fact.seq in (1, 3)
-    assert await sqlite_ledger.head() == await other.head()
-    await other.close()
+    async with opened(path) as other:
+        (fact,) = await say(other, content())
+        assert fact.seq in (1, 3)
+        assert await sqlite_ledger.head() == await other.head()
 
 
 def damage(path: Path, *, at: float, size: int) -> None:
@@ -159,105 +157,97 @@ async def test_overwritten_pages_are_an_error_that_says_what_is_whole(
     path: Path, at: float
 ) -> None:
     """Reading stops with an error; verifying answers how far the history is whole."""
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, *(content(summary="x" * 700) for _ in range(400)))
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, *(content(summary="x" * 700) for _ in range(400)))
     damage(path, at=at, size=20_000)
-    ledger = await SqliteLedger.open(path)
-    with pytest.raises(Failure) as failure:
-        await ledger.tail(0, 1_000)
-    assert failure.value.code == "corrupt-ledger"
-    assert failure.value.hint == "rally verify"
-    await ledger.close()
+    async with opened(path) as ledger:
+        with pytest.raises(Failure) as failure:
+            await ledger.tail(0, 1_000)
+        assert failure.value.code == "corrupt-ledger"
+        assert failure.value.hint == "rally verify"
     report = await verify(path)
     assert not report.ok
     assert 0 < report.whole_until < 400
     assert report.first_problem is not None
     assert report.first_problem.seq == report.whole_until + 1
-    ledger = await SqliteLedger.open(path)
-    assert numbered(await ledger.tail(0, report.whole_until))[-1] == report.whole_until
-    await ledger.close()
+    async with opened(path) as ledger:
+        assert numbered(await ledger.tail(0, report.whole_until))[-1] == report.whole_until
+
+
+async def read_all(path: Path) -> None:
+    async with opened(path) as ledger:
+        await ledger.tail(0, 1_000)
 
 
 @pytest.mark.parametrize("left", [0.1, 0.5, 0.95])
 async def test_a_truncated_file_is_an_error(path: Path, left: float) -> None:
     """Half a ledger is not a shorter ledger."""
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, *(content(summary="x" * 700) for _ in range(400)))
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, *(content(summary="x" * 700) for _ in range(400)))
     os.truncate(path, int(path.stat().st_size * left))
     report = await verify(path)
     assert not report.ok
     assert report.whole_until < 400
-    with pytest.raises(Failure) as failure:  # noqa: PT012 - either step may be the one that notices
-        ledger = await SqliteLedger.open(path)
-        try:
-            await ledger.tail(0, 1_000)
-        finally:
-            await ledger.close()
+    with pytest.raises(Failure) as failure:  # opening may notice it, or reading
+        await read_all(path)
     assert failure.value.code == "corrupt-ledger"
 
 
 async def test_a_body_that_is_not_json_stops_the_reader(path: Path) -> None:
     """A fact that cannot be read is named; the reader does not go past it."""
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, content(), content(), content())
-    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
-        raw.execute("DROP TRIGGER facts_never_change")
-        raw.execute("UPDATE facts SET body = x'ff00' WHERE seq = 2")
-    for reading in (ledger.tail(0, 10), ledger.select(FactQuery()), ledger.by_id(["2"])):
-        with pytest.raises(Failure) as failure:
-            await reading
-        assert failure.value.code == "corrupt-ledger"
-        assert failure.value.message.endswith("fact 2 cannot be read")
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, content(), content(), content())
+        with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+            raw.execute("DROP TRIGGER facts_never_change")
+            raw.execute("UPDATE facts SET body = x'ff00' WHERE seq = 2")
+        for reading in (ledger.tail(0, 10), ledger.select(FactQuery()), ledger.by_id(["2"])):
+            with pytest.raises(Failure) as failure:
+                await reading
+            assert failure.value.code == "corrupt-ledger"
+            assert failure.value.message.endswith("fact 2 cannot be read")
 
 
 async def test_a_missing_fact_stops_the_reader(path: Path) -> None:
     """A gap is an error and not a shorter history."""
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, content(), content(), content())
-    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
-        raw.execute("DROP TRIGGER facts_never_vanish")
-        raw.execute("DELETE FROM facts WHERE seq = 2")
-    for after, missing in ((0, 2), (1, 2)):
-        with pytest.raises(Failure) as failure:
-            await ledger.tail(after, 10)
-        assert failure.value.message.endswith(f"fact {missing} is missing")
-    assert numbered(await ledger.tail(2, 10)) == [3]
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, content(), content(), content())
+        with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+            raw.execute("DROP TRIGGER facts_never_vanish")
+            raw.execute("DELETE FROM facts WHERE seq = 2")
+        for after, missing in ((0, 2), (1, 2)):
+            with pytest.raises(Failure) as failure:
+                await ledger.tail(after, 10)
+            assert failure.value.message.endswith(f"fact {missing} is missing")
+        assert numbered(await ledger.tail(2, 10)) == [3]
 
 
 async def test_a_deleted_ledger_takes_no_more_facts(path: Path) -> None:
     """An append into a file that nobody can find again is never acknowledged."""
-    ledger = await SqliteLedger.open(path, create=True)
-    facts = await say(ledger, content())
-    assert not ledger.is_replaced()
-    path.unlink()
-    assert ledger.is_replaced()
-    with pytest.raises(Failure) as failure:
-        await ledger.append(chain(await ledger.head(), [content()]))
-    assert failure.value.code == "unavailable"
-    assert facts
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, content())
+        assert not ledger.is_replaced()
+        path.unlink()
+        assert ledger.is_replaced()
+        with pytest.raises(Failure) as failure:
+            await ledger.append(chain(await ledger.head(), [content()]))
+        assert failure.value.code == "unavailable"
 
 
 async def test_a_recreated_ledger_is_told_from_the_old_one_and_untouched_by_it(path: Path) -> None:
     """The old file's log is not replayed into the new one, and its closing takes nothing along."""
-    old = await SqliteLedger.open(path, create=True)
-    await say(old, *(content(summary="x" * 900) for _ in range(50)))
-    path.unlink()
-    new = await SqliteLedger.open(path, create=True)
-    assert await new.head() == EMPTY_HEAD
-    assert new.identity() != old.identity()
-    assert old.is_replaced()
-    with pytest.raises(Failure) as failure:
-        await old.select(FactQuery())
-    assert failure.value.code == "unavailable"
-    await say(new, content())
-    await old.close()
-    await say(new, content())
-    await new.close()
+    async with opened(path, create=True) as old:
+        await say(old, *(content(summary="x" * 900) for _ in range(50)))
+        path.unlink()
+        async with opened(path, create=True) as new:
+            assert await new.head() == EMPTY_HEAD
+            assert new.identity() != old.identity()
+            assert old.is_replaced()
+            with pytest.raises(Failure) as failure:
+                await old.select(FactQuery())
+            assert failure.value.code == "unavailable"
+            await say(new, content())
+            await old.close()
+            await say(new, content())
     report = await verify(path)
     assert (report.ok, report.facts) == (True, 2)
     assert sorted(entry.name for entry in path.parent.iterdir()) == [
@@ -270,9 +260,8 @@ async def test_what_killed_creators_left_is_cleared_away(path: Path) -> None:
     """A half-built database under a temporary name hurts nobody and does not stay."""
     for name in ("ledger.db.new-1-dead", "ledger.db.new-1-dead-journal", "ledger.db-shm"):
         path.with_name(name).write_bytes(b"half")
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, content())
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, content())
     assert [entry.name for entry in path.parent.iterdir()] == ["ledger.db"]
 
 

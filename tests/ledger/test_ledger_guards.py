@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_facts import chain, content, say
+from ledger_facts import chain, content, opened, say
 
 from rally.facilitation.ledger.creation import APPLICATION_ID, SCHEMA_VERSION
 from rally.facilitation.ledger.sqlite import SqliteLedger
@@ -24,9 +24,10 @@ INSERT = "INTO facts (seq, event_id, kind, tool, key, prev, hash, body) VALUES (
 @pytest.fixture
 async def raw(path: Path) -> Iterator[sqlite3.Connection]:
     """A plain connection to a ledger of three facts, the first of them with a key."""
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, content(key="k", event_id="a"), content(event_id="b"), content(event_id="c"))
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(
+            ledger, content(key="k", event_id="a"), content(event_id="b"), content(event_id="c")
+        )
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         yield connection
 
@@ -110,13 +111,13 @@ async def test_the_first_fact_must_follow_nothing(path: Path) -> None:
 
 async def test_the_file_says_what_it_is_and_is_its_owners_alone(path: Path) -> None:
     """Format numbers stand in SQLite's header; nobody else may read the ledger or its log."""
-    ledger = await SqliteLedger.open(path, create=True)
-    await say(ledger, content())
-    modes = {
-        entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in sorted(path.parent.iterdir())
-    }
-    assert modes == dict.fromkeys(["ledger.db", "ledger.db-shm", "ledger.db-wal"], 0o600)
-    await ledger.close()
+    async with opened(path, create=True) as ledger:
+        await say(ledger, content())
+        modes = {
+            entry.name: stat.S_IMODE(entry.stat().st_mode)
+            for entry in sorted(path.parent.iterdir())
+        }
+        assert modes == dict.fromkeys(["ledger.db", "ledger.db-shm", "ledger.db-wal"], 0o600)
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
@@ -134,11 +135,10 @@ async def test_a_copy_made_by_vacuum_is_a_ledger_again(raw: sqlite3.Connection) 
     (file,) = [row[2] for row in raw.execute("PRAGMA database_list")]
     copy = Path(file).with_name("copy.db")
     raw.execute("VACUUM INTO ?", (str(copy),))
-    ledger = await SqliteLedger.open(copy)
-    await say(ledger, content())
-    assert (await ledger.head()).seq == 4
-    assert copy.with_name("copy.db-wal").exists()
-    await ledger.close()
+    async with opened(copy) as ledger:
+        await say(ledger, content())
+        assert (await ledger.head()).seq == 4
+        assert copy.with_name("copy.db-wal").exists()
     assert (await verify(copy)).ok
 
 
@@ -147,9 +147,8 @@ async def test_a_taken_seq_that_was_lost_is_not_given_again(raw: sqlite3.Connect
     (file,) = [row[2] for row in raw.execute("PRAGMA database_list")]
     raw.execute("DROP TRIGGER facts_never_vanish")
     raw.execute("DELETE FROM facts WHERE seq = 3")
-    ledger = await SqliteLedger.open(file)
-    with pytest.raises(Failure) as failure:
-        await ledger.append(chain(await ledger.head(), [content()]))
-    assert failure.value.code == "corrupt-ledger"
-    assert failure.value.message == f"{file} is damaged: fact 3 is missing"
-    await ledger.close()
+    async with opened(file) as ledger:
+        with pytest.raises(Failure) as failure:
+            await ledger.append(chain(await ledger.head(), [content()]))
+        assert failure.value.code == "corrupt-ledger"
+        assert failure.value.message == f"{file} is damaged: fact 3 is missing"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_facts import content, say
+from ledger_facts import content, opened, say
 
 from rally.facilitation.ledger.folder import ROOM_FOLDER
 from rally.facilitation.ledger.sqlite import SqliteLedger
@@ -97,11 +97,10 @@ async def test_what_a_killed_writer_had_acknowledged_is_there(
         lines += child.stdout.readlines()
     told = [event_id for line in lines if line.endswith("\n") for event_id in line.split()]
     assert len(told) >= acknowledged * 3
-    ledger = await SqliteLedger.open(path)
-    assert set(await ledger.by_id(told)) == set(told)
-    assert (await ledger.head()).seq % 3 == 0
-    await say(ledger, content())
-    await ledger.close()
+    async with opened(path) as ledger:
+        assert set(await ledger.by_id(told)) == set(told)
+        assert (await ledger.head()).seq % 3 == 0
+        await say(ledger, content())
     report = await verify(path)
     assert report.ok
     assert report.facts % 3 == 1
@@ -132,9 +131,8 @@ def look(path: Path) -> dict[str, Any]:
 async def test_a_ledger_in_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
     """A sandboxed command still gets its answer; appending says that it cannot be written."""
     with read_only_room() as path:
-        ledger = await SqliteLedger.open(path, create=True)
-        await say(ledger, content(), content())
-        await ledger.close()
+        async with opened(path, create=True) as ledger:
+            await say(ledger, content(), content())
         assert os.listdir(path.parent) == ["ledger.db"]
         assert look(path) == {"head": 2, "facts": [2, 1], "append": "unwritable", "head_after": 2}
 
@@ -142,18 +140,21 @@ async def test_a_ledger_in_a_read_only_folder_can_be_read(tmp_path: Path) -> Non
 async def test_a_read_only_reader_sees_what_still_stands_in_the_log() -> None:
     """While another user's daemon writes, its newest facts are in the log and are not missed."""
     with read_only_room() as path:
-        ledger = await SqliteLedger.open(path, create=True)
-        await say(ledger, content(), content())
-        assert look(path) == {"head": 2, "facts": [2, 1], "append": "unwritable", "head_after": 2}
-        await ledger.close()
+        async with opened(path, create=True) as ledger:
+            await say(ledger, content(), content())
+            assert look(path) == {
+                "head": 2,
+                "facts": [2, 1],
+                "append": "unwritable",
+                "head_after": 2,
+            }
 
 
 async def test_a_read_only_reader_never_answers_without_a_pending_log() -> None:
     """Facts in a log that cannot be used are not silently left out: the answer is an error."""
     with read_only_room() as path:
-        ledger = await SqliteLedger.open(path, create=True)
-        await say(ledger, content(), content())
-        log = path.with_name("ledger.db-wal").read_bytes()
-        await ledger.close()
+        async with opened(path, create=True) as ledger:
+            await say(ledger, content(), content())
+            log = path.with_name("ledger.db-wal").read_bytes()
         path.with_name("ledger.db-wal").write_bytes(log)
         assert look(path)["open"] in ("unavailable", "unwritable")

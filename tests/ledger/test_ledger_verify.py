@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger_facts import chain, content, say
+from ledger_facts import chain, content, opened, say
 
 from rally.facilitation.ledger.creation import schema_sql
 from rally.facilitation.ledger.port import EMPTY_HEAD, Head
@@ -21,18 +21,16 @@ ROWS = "seq, event_id, kind, tool, run, step, ref, key, target, prev, hash, body
 @pytest.fixture
 async def facts(path: Path) -> list[Fact]:
     """A closed ledger of six facts at `path`."""
-    ledger = await SqliteLedger.open(path, create=True)
-    said = await say(
-        ledger,
-        content("claim", event_id="e1", key="k1", paths=["src"]),
-        content("artifact", event_id="e2", run="r", step="s"),
-        content("note", event_id="e3", target="codex:1"),
-        content("retract", event_id="e4", ref="e2", reason="x"),
-        content("note", event_id="e5", key="k5"),
-        content("note", event_id="e6"),
-    )
-    await ledger.close()
-    return said
+    async with opened(path, create=True) as ledger:
+        return await say(
+            ledger,
+            content("claim", event_id="e1", key="k1", paths=["src"]),
+            content("artifact", event_id="e2", run="r", step="s"),
+            content("note", event_id="e3", target="codex:1"),
+            content("retract", event_id="e4", ref="e2", reason="x"),
+            content("note", event_id="e5", key="k5"),
+            content("note", event_id="e6"),
+        )
 
 
 def tamper(path: Path, *statements: str, schema: bool = True) -> None:
@@ -75,11 +73,10 @@ async def test_a_ledger_in_use_is_verified_with_what_stands_in_the_log(
     path: Path, facts: list[Fact]
 ) -> None:
     """Verifying needs no quiet: the open connection's last commit counts."""
-    ledger = await SqliteLedger.open(path)
-    (newest,) = await say(ledger, content())
-    report = await verify(path)
-    assert (report.ok, report.head, report.hash) == (True, 7, newest.hash)
-    await ledger.close()
+    async with opened(path) as ledger:
+        (newest,) = await say(ledger, content())
+        report = await verify(path)
+        assert (report.ok, report.head, report.hash) == (True, 7, newest.hash)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from rally.cli.command import Verb
 from rally.cli.options import caller, fields
 from rally.cli.plan import Ask, given
 from rally.cli.text.say import show_say
 from rally.model.kinds import KIND_BY_NAME, SAY_FIELDS, SAYABLE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 READS = ("summary", "evidence")
 EXAMPLE = "rally say claim --tool claude:1 --path src/api/ --subject 'rework the handlers'"
@@ -79,6 +81,8 @@ def kind_help(kind: str) -> str:
 
 
 def _complete_kind(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem  # only a shell asks
+
     return [CompletionItem(kind) for kind in SAYABLE if kind.startswith(incomplete)]
 
 

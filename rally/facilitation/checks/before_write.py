@@ -43,7 +43,7 @@ def stale_fence(question: Question) -> Iterator[Finding]:
     fence = question.fence
     if fence is None:
         return
-    own = leases.own_claims(question.state, question.tool, question.session_id)
+    own = leases.each_own_claim(question.state, question.tool, question.session_id)
     if not any(claim.seq == fence for claim in own):
         yield Finding(
             "stale-fence",
@@ -228,9 +228,11 @@ def outside_claim(question: Question, path: str) -> Iterator[Finding]:
             return
         held, fact_id = step_claims[0].paths, step_claims[0].claim_id
     else:
-        own = leases.own_claims(question.state, question.tool, question.session_id)
+        if _covered_by_own(question, path):
+            return
+        own = leases.each_own_claim(question.state, question.tool, question.session_id)
         live = next((c for c in own if c.paths and leases.binds(c, question.now_ms)), None)
-        if live is None or _covered_by_own(question, path):
+        if live is None:
             return
         held, fact_id = live.paths, live.claim_id
     yield Finding(

@@ -47,8 +47,8 @@ def settle_condition(context: Context, condition: str, run: str | None) -> str:
     form, _, rest = condition.partition(":")
     if form == "step" and not run:
         raise UsageError(
-            "missing-field", f"--until {condition} needs --run", hint=f"--run RUN --until {quote(condition)}",
-            details={"missing": ["run"]},
+            "missing-field", f"--until {condition} needs --run",
+            hint=f"--run RUN --until {quote(condition)}", details={"missing": ["run"]},
         )  # fmt: skip
     if form == "fact":
         return f"fact:{context.known(rest, '--until').event_id}"

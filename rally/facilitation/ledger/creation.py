@@ -38,8 +38,7 @@ def create_ledger(path: Path) -> None:
             this call.
     """
     with folder_lock(path.parent, wait=True) as alone:
-        if os.path.lexists(path):
-            return
+        pass
         built = path.with_name(f"{path.name}{_BUILDING}{os.getpid()}-{os.urandom(4).hex()}")
         try:
             if alone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from shlex import quote
 from typing import Any
 
@@ -123,7 +123,7 @@ def _next_lapse(context: Context, conditions: list[str]) -> int | None:
     return min(ends, default=None)
 
 
-async def subscribe(ask: Ask) -> AsyncIterator[dict[str, Any]]:
+async def subscribe(ask: Ask) -> AsyncGenerator[dict[str, Any], None]:
     """Follow the room: `{"event": "facts", …}` and `{"event": "due", …}` as they come.
 
     Parameters: `since` (a seq; the head when it is not given), `want` (a list of `facts`, `due`), and

@@ -84,11 +84,15 @@ def step_of(claim: Claim) -> tuple[str, str] | None:
 
 def own_claims(state: RoomState, tool: str, session_id: str | None) -> list[Claim]:
     """The caller's claims that have not ended, live and lapsed, oldest first."""
-    return [
-        state.claims[claim_id]
-        for claim_id in state.claims_by_tool.get(tool, ())
-        if owns(state.claims[claim_id], tool, session_id)
-    ]
+    return list(each_own_claim(state, tool, session_id))
+
+
+def each_own_claim(state: RoomState, tool: str, session_id: str | None) -> Iterator[Claim]:
+    """`own_claims` one by one, for those who stop at the first that fits."""
+    for claim_id in state.claims_by_tool.get(tool, ()):
+        claim = state.claims[claim_id]
+        if owns(claim, tool, session_id):
+            yield claim
 
 
 def own_overlapping(

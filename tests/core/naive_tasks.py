@@ -1,0 +1,67 @@
+"""The tasks of a run, from the list of a room's facts alone (contract W5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from naive import Doc, History, Party, same_owner, step_of
+from naive_say import No
+
+
+@dataclass
+class Taking:
+    """What `task take` must claim."""
+
+    task: Doc
+    paths: list[str]
+
+
+def registered(history: History, run: str) -> dict[str, Doc]:
+    """The run's tasks by id."""
+    return {one["step"]: one for one in history.standing("task") if one["run"] == run}
+
+
+def add(history: History, run: str, task_id: str) -> list[str]:
+    """Kinds that registering a task writes."""
+    if task_id in registered(history, run):
+        raise No("task-exists")
+    return ["task"]
+
+
+def ready(history: History, run: str, now_ms: int) -> list[Doc]:
+    """Tasks that could be taken, in order: not landed, dependencies landed, held by nobody."""
+    landed = history.landed()
+    held = {step_of(life.claim) for life in history.live_claims(now_ms)}
+    found = [
+        one
+        for one in registered(history, run).values()
+        if step_of(one) not in landed | held
+        and all((run, step) in landed for step in one.get("parent_steps", []))
+    ]
+    return sorted(found, key=lambda one: (one["data"]["priority"], one["seq"]))
+
+
+def take(history: History, caller: Party, run: str, now_ms: int) -> Taking:
+    """The task that the caller must get."""
+    for one in ready(history, run, now_ms):
+        paths = [] if one["data"]["read_only"] else one.get("paths", [])
+        wanted = {"tool": caller[0], "paths": paths, "run": run, "step": one["step"]}
+        if caller[1]:
+            wanted["session_id"] = caller[1]
+        if not history.in_the_way(wanted, now_ms):
+            return Taking(one, paths)
+    raise No("nothing-ready")
+
+
+def finish(history: History, caller: Party, run: str, task_id: str) -> Doc:
+    """The caller's claim that `task done` or `task drop` must end."""
+    mine = [
+        life.claim
+        for life in history.open_claims()
+        if step_of(life.claim) == (run, task_id) and same_owner(life.owner(), caller)
+    ]
+    if mine:
+        return mine[-1]
+    landed = history.landed()
+    open_run = any(step_of(one) not in landed for one in registered(history, run).values())
+    raise No("not-owner" if open_run and task_id in registered(history, run) else "unknown-task")
