@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def client_root() -> VerbGroup:
     """Every command."""
-    return build_root((*FACILITATION, *CLIENT))
+    return build_root((*FACILITATION, *CLIENT), is_client=True)
 
 
 class OwnRooms:

@@ -7,7 +7,8 @@ runs inside the daemon, for callers with other terminals than its own.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -51,12 +52,14 @@ class Entry(NamedTuple):
             load what starts processes, and because a command pays only for itself.
         summary: the first line of its help.
         section: the heading under which `rally --help` lists it.
+        is_client: it runs in its caller's process only; the daemon must not even load it (law 1).
     """
 
     name: str
     at: str
     summary: str
     section: str = ""
+    is_client: bool = False
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -138,7 +141,7 @@ class Verb(click.Command):
         **more: Any,
     ) -> None:
         super().__init__(*args, **more)
-        self.params += common_options()
+        self.params = [*self.params, *common_options()]
         self.example = example
         meanings = exits if isinstance(exits, dict) else {}
         self.exits = {code: meanings.get(code) or EXITS[code] for code in exits}
@@ -148,7 +151,8 @@ class Verb(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a word that no argument takes is a usage error that names it."""
-        rest = super().parse_args(ctx, args)
+        with _in_context(ctx):
+            rest = super().parse_args(ctx, args)
         if ctx.args and not self.takes_words and not ctx.resilient_parsing:
             raise _surplus(ctx)
         return rest
@@ -171,6 +175,7 @@ class VerbGroup(click.Group):
         entries: those that are loaded when they are called.
         example, exits: as for `Verb`.
         default: answers the plan when none is named; without it that is a usage error.
+        is_client: its commands run in their caller's own process (asked of the root).
     """
 
     def __init__(
@@ -181,6 +186,7 @@ class VerbGroup(click.Group):
         example: str,
         exits: Iterable[int] | dict[int, str] = (0, 1, 2),
         default: Callable[[click.Context], Any] | None = None,
+        is_client: bool = False,
         **more: Any,
     ) -> None:
         super().__init__(name, callback=self._without_command, invoke_without_command=True, **more)
@@ -189,6 +195,7 @@ class VerbGroup(click.Group):
         self.example = example
         meanings = exits if isinstance(exits, dict) else {}
         self.exits = {code: meanings.get(code) or EXITS[code] for code in exits}
+        self.is_client = is_client
         self._default = default
 
     def _without_command(self) -> Any:
@@ -204,6 +211,11 @@ class VerbGroup(click.Group):
             details={"choices": list(self.entries)},
         )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options before the command's name."""
+        with _in_context(ctx):
+            return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which they are explained."""
         return list(self.entries)
@@ -213,6 +225,12 @@ class VerbGroup(click.Group):
         command = self.commands.get(cmd_name)
         entry = self.entries.get(cmd_name)
         if command is None and entry is not None:
+            if entry.is_client and not getattr(ctx.find_root().command, "is_client", False):
+                raise UsageError(
+                    "usage",
+                    f"{ctx.command_path} {cmd_name} does not run inside the daemon",
+                    hint=f"RALLY_DAEMON=off {ctx.command_path} {cmd_name}",
+                )
             module, _, attribute = entry.at.partition(":")
             command = getattr(importlib.import_module(module), attribute)
             assert isinstance(command, click.Command)
@@ -256,6 +274,16 @@ class VerbGroup(click.Group):
 def verb(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Verb]:
     """Make a function a command; its docstring is the help, the first line its summary."""
     return click.command(name, cls=Verb, **settings)
+
+
+@contextmanager
+def _in_context(ctx: click.Context) -> Iterator[None]:
+    """Complaints of click's parser do not say of which command they are."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.ctx = error.ctx or ctx
+        raise
 
 
 def _surplus(ctx: click.Context) -> UsageError:

@@ -5,6 +5,7 @@ They hold nothing that an agent wrote.
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -81,7 +82,7 @@ def _metavar(argument: click.Argument) -> str:
 def _paragraphs(text: str, width: int) -> list[list[str]]:
     """The docstring's paragraphs; one that is indented stays as it is."""
     blocks = []
-    for paragraph in text.strip().split("\n\n"):
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
         if paragraph.startswith(" "):
             blocks.append([f"  {line}" for line in paragraph.splitlines()])
         else:
@@ -132,5 +133,5 @@ def _definitions(title: str, rows: Sequence[Row], width: int, term: int = 0) -> 
 
 def _closing(example: str, exits: dict[int, str], width: int) -> list[str]:
     # The example is never wrapped: it is there to be pasted.
-    codes = ", ".join(f"{code} {meaning}" for code, meaning in exits.items())
+    codes = "; ".join(f"{code} {meaning}" for code, meaning in exits.items())
     return [f"Example: {example}", *_wrapped(f"Exit codes: {codes}", width, "", "  ")]

@@ -19,7 +19,8 @@ PROGRAM = "rally"
 
 def command_of(argv: Sequence[str]) -> str:
     """The name under which the answer to these words stands (contract O1)."""
-    return verb_of(list(argv)) or PROGRAM
+    word = verb_of(list(argv))
+    return PROGRAM if not word or word.startswith("-") else word
 
 
 def says_json(argv: Sequence[str]) -> bool:

@@ -40,12 +40,17 @@ FACILITATION: tuple[Entry, ...] = (
     Entry("dag", f"{_HERE}.dag:dag", "Draw a run: what landed, moves, is stalled, is planned.", FAN_OUT),
     Entry("task", f"{_HERE}.task:task", "Add, list, take, finish or give back tasks of a run.", FAN_OUT),
     Entry("wake-due", f"{_HERE}.inbox:wake_due", "Standbys that should be woken now.", FAN_OUT),
+    Entry("memory", f"{_HERE}.memory:memory", "Named values: set, get, list.", STEER),
     Entry("lead", f"{_HERE}.lead:lead", "The lead's seat: show, take, give, drop.", STEER),
     Entry("mission", f"{_HERE}.lead:mission", "Show or set the room's goal.", STEER),
     Entry("check-ci", f"{_HERE}.check:check_ci", "What should not be open when work is merged.", STEER),
 )  # fmt: skip
 
 CLIENT: tuple[Entry, ...] = (
+    Entry(
+        "workstream", f"{_HERE}.workstream:workstream",
+        "Plan a fan-out: lint, packets, start, status, verify.", FAN_OUT,
+    ),
     Entry("init", f"{_HERE}.ledger:init", "Make a room here.", CARE),
     Entry("verify", f"{_HERE}.ledger:verify", "Prove that the history is whole.", CARE),
     Entry("daemon", f"{_HERE}.daemon:daemon", "Start, stop and watch the background process.", CARE),
@@ -68,11 +73,12 @@ def _help_of(context: click.Context) -> Text:
     return Text(text, {"help": text})
 
 
-def build_root(entries: Sequence[Entry]) -> VerbGroup:
+def build_root(entries: Sequence[Entry], *, is_client: bool = False) -> VerbGroup:
     """The command `rally`.
 
     Args:
         entries: its commands, in the order of the help.
+        is_client: they run in their caller's own process, not in the daemon.
     """
     root = VerbGroup(
         "rally",
@@ -81,6 +87,7 @@ def build_root(entries: Sequence[Entry]) -> VerbGroup:
         example="rally room",
         exits=(0, 1, 2, 3, 4, 130),
         default=_help_of,
+        is_client=is_client,
     )
     root.params.append(
         click.Option(

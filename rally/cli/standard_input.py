@@ -1,4 +1,4 @@
-"""`--summary -` and `--evidence -`: values that come from standard input (contract F3)."""
+"""`--summary -`, `--evidence -` and the like: values that come from standard input (contract F3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from rally.model.errors import UsageError
 
 INPUT_BYTES_MAX = 1024 * 1024
-_FLAGS = {"summary": "--summary", "evidence": "--evidence"}
+_FLAGS = {"summary": "--summary", "evidence": "--evidence", "value": "VALUE"}
 
 
 def fill(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rally.cli.screen import Screen
-from rally.model.visible import display_width, pad, visible
+from rally.model.visible import display_width, one_line, pad, visible
 
 _GAP = 2
 _BELOW = "    "
@@ -58,9 +58,9 @@ def table(
     lines = [indent + _line(heads, shown, widths, screen)]
     for row in cells:
         lines.append(indent + _line(row[:fitting], shown, widths, screen))
-        below = [screen.paint(text, style) for text, style in row[fitting:] if text]
+        below = _below(row[fitting:], shown[fitting:], screen.width - len(indent + _BELOW), screen)
         if below:
-            lines.append(indent + _BELOW + (" " * _GAP).join(below))
+            lines.append(indent + _BELOW + below)
     return lines
 
 
@@ -88,6 +88,25 @@ def _fit(columns: Sequence[Column], widths: list[int], room: int) -> int:
     return 0
 
 
+def _below(
+    cells: Sequence[tuple[str, str]], columns: Sequence[Column], room: int, screen: Screen
+) -> str:
+    """The cells that found no room beside the others; those that may be cut share what is left."""
+    there = [
+        (text, style, column.floor)
+        for (text, style), column in zip(cells, columns, strict=True)
+        if text
+    ]
+    fixed = sum(display_width(text) for text, _, floor in there if not floor)
+    shared = sum(1 for _, _, floor in there if floor)
+    each = (room - fixed - _GAP * (len(there) - 1)) // max(shared, 1)
+    pieces = [
+        screen.paint(one_line(text, max(each, floor)) if floor else text, style)
+        for text, style, floor in there
+    ]
+    return (" " * _GAP).join(pieces)
+
+
 def _line(
     cells: Sequence[tuple[str, str]],
     columns: Sequence[Column],
@@ -102,6 +121,5 @@ def _line(
         if n == len(cells) - 1:
             padded = padded.rstrip()
         bare = padded.strip()
-        # Only the text is painted, so that a reversed or underlined style has no tail.
         pieces.append(padded.replace(bare, screen.paint(bare, style), 1) if bare else padded)
     return (" " * _GAP).join(pieces).rstrip()

@@ -61,8 +61,8 @@ def _folder() -> str:
     try:
         return os.getcwd()  # pathlib costs 4 ms, and adds nothing here
     except FileNotFoundError:
-        # The folder was removed under us; a room can still be named.
-        return "/"
+        # The folder was removed under us. Any other folder in its place would be another room.
+        return ""
 
 
 def _width(is_terminal: bool) -> int:

@@ -8,6 +8,31 @@ from rally.cli.command import Verb, VerbGroup
 from rally.model.errors import UsageError
 from rally.model.text import nearest
 
+# Values that work, for options that were left without one.
+_VALUES = {
+    "--tool": "claude:1",
+    "--target": "codex:1",
+    "--to": "codex:1",
+    "--path": "src/app.py",
+    "--owns": "src/app.py",
+    "--room": ".",
+    "--run": "api-2",
+    "--step": "users",
+    "--id": "users",
+    "--ref": "12",
+    "--ref-standby": "12",
+    "--subject": "'what it is about'",
+    "--summary": "-",
+    "--evidence": "'pytest: 12 passed'",
+    "--ttl": "30m",
+    "--wait": "60s",
+    "--timeout": "10m",
+    "--ack-within": "10m",
+    "--wake-after": "+30m",
+    "--data": "'{}'",
+    "--format": "mermaid",
+}
+
 
 def as_usage_error(error: click.ClickException) -> UsageError:
     """The usage error behind a click exception.
@@ -62,9 +87,7 @@ def _bad_option(error: click.BadOptionUsage, path: str) -> UsageError:
         return UsageError(
             "usage", f"{error.option_name} takes no value", hint=str(error.option_name)
         )
-    metavar = option.metavar or "VALUE"
+    value = _VALUES.get(error.option_name) or option.metavar or "10"
     return UsageError(
-        "usage",
-        f"{error.option_name} needs a value",
-        hint=f"{error.option_name} {metavar}",
+        "usage", f"{error.option_name} needs a value", hint=f"{error.option_name} {value}"
     )

@@ -69,6 +69,28 @@ class SeatParams(_Params):
     text: StrictStr | None = None
 
 
+class StepEntry(BaseModel):
+    """A step that `task list` is to show although nobody registered it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: StrictStr
+    depends_on: list[StrictStr] = []
+
+
+class TaskEntry(StepEntry):
+    """One task of `task start`."""
+
+    intent: StrictStr
+    owns: list[StrictStr] = []
+    read_only: StrictBool = False
+    priority: StrictInt | None = None
+    validation: StrictStr | None = None
+    output: StrictStr | None = None
+    commands: list[StrictStr] = []
+    tier: StrictStr | None = None
+
+
 class TaskParams(_Params):
     action: StrictStr
     run: StrictStr | None = None
@@ -86,6 +108,19 @@ class TaskParams(_Params):
     summary: StrictStr | None = None
     subject: StrictStr | None = None
     reason: StrictStr | None = None
+    workstream: StrictStr | None = None
+    description: StrictStr | None = None
+    thread: StrictStr | None = None
+    digest: StrictStr | None = None
+    tasks: list[TaskEntry] = []
+    steps: list[StepEntry] = []
+
+
+class MemoryParams(_Params):
+    action: StrictStr
+    key: StrictStr | None = None
+    value: StrictStr | None = None
+    if_version: StrictInt | None = None
 
 
 _BY_OPERATION: dict[str, type[_Params]] = {
@@ -96,6 +131,7 @@ _BY_OPERATION: dict[str, type[_Params]] = {
     "lead": SeatParams,
     "mission": SeatParams,
     "task": TaskParams,
+    "memory": MemoryParams,
 }
 
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rally.execution.process import Process
 
 TAIL_BYTES = 16 * 1024
 # How long output that was written before the end may take to arrive.
@@ -58,7 +61,7 @@ class Child:
         process: leader of its own process group, with a pipe each for its two outputs.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Process) -> None:
         self.pid = process.pid
         self._process = process
         self._loop = asyncio.get_running_loop()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from rally.execution.child import Child
 
+    Process = subprocess.Popen[bytes]
+
 # The shell starts the program in the background and ends, so the program becomes a child of init: a
 # starter that lives long never has to collect it, and os.fork(), unsafe beside threads, is not
 # needed.
@@ -131,7 +133,7 @@ def start_child(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Chi
     return Child(process)
 
 
-def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> Process:
     """Start a program as if it had been called in this process's place.
 
     It shares folder, terminal, process group and every descriptor that this process was given, so

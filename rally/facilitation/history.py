@@ -30,31 +30,38 @@ async def gather(ledger: Ledger, wants: Wants, *, before_seq: int | None = None)
     if wants.keys:
         past.keys = await ledger.by_key(wants.keys)
     steps = set(wants.steps)
+    look = _Look(ledger, past, before_seq)
     for asked in wants.retracted:
         target = past.facts.get(asked)
         if target is not None:
-            steps |= await _Retraction(ledger, past, before_seq).look(target)
+            steps |= await look.at_withdrawn(target)
     if steps:
         past.landed = await ledger.landings(steps, before_seq=before_seq)
+    for run, step in wants.registered:
+        if past.landed.get((run, step)):  # a task that has not landed is in the state
+            tasks = await look.tasks(run, step)
+            if tasks:
+                past.registered[run, step] = tasks[-1]
     return past
 
 
-class _Retraction:
-    """What withdrawing one fact needs to know."""
+class _Look:
+    """A second look, for what no list of ids can say beforehand."""
 
     def __init__(self, ledger: Ledger, past: Past, before_seq: int | None) -> None:
         self._ledger = ledger
         self._past = past
         self._before_seq = before_seq
+        self._until_seq = None if before_seq is None else before_seq - 1
 
-    async def look(self, target: Fact) -> set[tuple[str, str]]:
-        """Fill in the past; answers the steps whose landings matter beside it."""
+    async def at_withdrawn(self, target: Fact) -> set[tuple[str, str]]:
+        """What withdrawing a fact needs; answers the steps whose landings matter to it."""
         if await self._is_withdrawn(target):
             self._past.withdrawn.add(target.event_id)
             return set()
         steps: set[tuple[str, str]] = set()
         if target.kind == "artifact" and target.run and target.step:
-            steps = {(target.run, target.step), *await self._tasks(target.run)}
+            steps = {(target.run, target.step), *await self._run(target.run)}
         if target.ref and target.kind in rules.ANSWERS:
             steps |= await self._thread(target.ref)
         return steps
@@ -66,12 +73,14 @@ class _Retraction:
     async def _standing(self, facts: Iterable[Fact]) -> list[Fact]:
         return [fact for fact in facts if not await self._is_withdrawn(fact)]
 
-    async def _tasks(self, run: str) -> set[tuple[str, str]]:
+    async def tasks(self, run: str, step: str | None = None) -> list[Fact]:
+        """The registered tasks of a run (or the one of a step), less withdrawn ones."""
+        query = FactQuery(kinds=frozenset({"task"}), run=run, step=step, until_seq=self._until_seq)
+        return await self._standing(await self._ledger.select(query))
+
+    async def _run(self, run: str) -> set[tuple[str, str]]:
         """The run's tasks: it was forgotten if they all had landed, and is open again."""
-        until = None if self._before_seq is None else self._before_seq - 1
-        query = FactQuery(kinds=frozenset({"task"}), run=run, until_seq=until)
-        tasks = await self._standing(await self._ledger.select(query))
-        self._past.tasks[run] = tasks
+        tasks = self._past.tasks[run] = await self.tasks(run)
         return {
             (run, step)
             for task in tasks
@@ -103,10 +112,9 @@ class _Retraction:
 
     async def _conditions(self, standby: Fact) -> set[tuple[str, str]]:
         """What a standby that may come back waits for, and whether it ended for good meanwhile."""
-        until = None if self._before_seq is None else self._before_seq - 1
         query = FactQuery(
-            kinds=frozenset({"leave", "standby", "artifact"}), since_seq=standby.seq, until_seq=until,
-            limit=1, where=lambda fact: rules.ends_standby(fact, standby),
+            kinds=frozenset({"leave", "standby", "artifact"}), since_seq=standby.seq, limit=1,
+            until_seq=self._until_seq, where=lambda fact: rules.ends_standby(fact, standby),
         )  # fmt: skip
         if await self._ledger.select(query):
             self._past.ended.add(standby.event_id)

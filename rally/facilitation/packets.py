@@ -90,7 +90,9 @@ class _Lines:
 
     def have_landed(self) -> str:
         conditions = shell.options("--until", (f"step:{step}" for step in self.of.depends_on))
-        return f"rally wait{self.caller} {shell.option('--run', self.of.run)}{conditions} --timeout 0s"
+        return (
+            f"rally wait{self.caller} {shell.option('--run', self.of.run)}{conditions} --timeout 0s"
+        )
 
     def sleep(self, conditions: Iterable[str], reason: str) -> str:
         until = shell.options("--until", conditions)
@@ -120,7 +122,9 @@ class _Lines:
         return f"rally next{self.caller} {shell.option('--run', self.of.run)}"
 
     def block(self) -> str:
-        return f"rally say blocker{self.caller}{self.step} --severity high --subject 'what is missing'"
+        return (
+            f"rally say blocker{self.caller}{self.step} --severity high --subject 'what is missing'"
+        )
 
     def drop(self) -> str:
         of = self.of
@@ -150,11 +154,11 @@ def packet(
 
 
 def _opening(of: Assignment, tool: str) -> list[str]:
-    sections = [
-        f"# Task {of.task} of run {_code(of.run)}",
-        f"You are {_code(tool)}, one of several agents that work in this repository at the same time. "
-        "`rally` keeps you from colliding: do what follows, in this order, and nothing beside it.",
-    ]
+    opening = (
+        f"You are {_code(tool)}, one of several agents that work in this repository at the same "
+        "time. `rally` keeps you from colliding: do what follows, in this order, and nothing else."
+    )
+    sections = [f"# Task {of.task} of run {_code(of.run)}", opening]
     if of.goal:
         sections += ["What the whole run is for:", _quotation(of.goal)]
     sections += ["## Intent", _quotation(of.intent)]
@@ -177,7 +181,10 @@ def _boundary(of: Assignment) -> list[str]:
     sections = ["## Boundary", text]
     if of.depends_on:
         named = "\n".join(f"- {_code(step)}" for step in of.depends_on)
-        sections += ["## Dependencies", f"What these steps of the run produced comes first:\n\n{named}"]
+        sections += [
+            "## Dependencies",
+            f"What these steps of the run produced comes first:\n\n{named}",
+        ]
     return sections
 
 
@@ -187,8 +194,12 @@ def _loop(of: Assignment, lines: _Lines) -> list[str]:
         steps.append(("Come into the room, and read what it tells you.", _sh(lines.enter())))
         if of.depends_on:
             steps.append(_dependencies(of, lines))
-        what = "the step and its paths" if of.owns else "the step"
-        steps.append((f"Claim {what}. Exit code 3: go to “In the way”.", _sh(lines.claim())))
+        refused = (
+            "Claim the step and its paths. Exit code 3: see “In the way”."
+            if of.owns
+            else "Claim the step. Exit code 3: another agent has the task; end your turn."
+        )
+        steps.append((refused, _sh(lines.claim())))
     else:
         held = f"claim {_code(lines.hold.claim_id)}, fence {lines.hold.fence}"
         steps.append((f"You hold the task already ({held}): begin.", ""))
@@ -236,11 +247,11 @@ def _in_the_way(of: Assignment, lines: _Lines) -> list[str]:
     sections = ["## In the way"]
     if lines.hold is None and of.owns:
         conditions = [f"free:{path}" for path in of.owns]
-        sections += [
-            "Somebody else holds what you need: sleep until it is free, end your turn, and begin again "
-            "with step 1 when you are woken.",
-            _sh(lines.sleep(conditions, "what the task owns is claimed")),
-        ]
+        taken = (
+            "Somebody else holds what you need: sleep until it is free, and end your turn. "
+            "Begin again with step 1 when you are woken."
+        )
+        sections += [taken, _sh(lines.sleep(conditions, "what the task owns is claimed"))]
     return [
         *sections,
         "Something is missing that you cannot make: say what, and end your turn.",

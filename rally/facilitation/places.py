@@ -73,15 +73,21 @@ def find_place(cwd: str, room_override: str | None = None) -> Place:
     marks the top of what was a working tree; else the folder itself.
 
     Args:
-        cwd: the folder that the command runs in, absolute.
+        cwd: the folder that the command runs in, absolute; empty where that was removed.
         room_override: `--room` or `RALLY_ROOM`, relative to `cwd`; None or empty for none. Exactly
             this folder is the room's root, be it in the middle of a repository.
 
     Raises:
         UsageError: `room-not-found`: the override is no folder; or the main working tree cannot be
-            found from this linked worktree (`--separate-git-dir`).
+            found from this linked worktree (`--separate-git-dir`); or the working folder is gone and
+            no absolute override says where the room is.
     """
-    folder = os.path.realpath(cwd)
+    if not cwd and not (room_override or "").startswith("/"):
+        raise UsageError(
+            "room-not-found", "the folder that this runs in was removed, and with it the way to a room",
+            hint="cd into the room first, or name it: --room DIR",
+        )  # fmt: skip
+    folder = os.path.realpath(cwd or "/")
     if room_override:
         return _overridden(folder, room_override)
     repository = find_repository(folder)

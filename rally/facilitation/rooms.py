@@ -47,6 +47,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "lead": ("say", "lead"),
     "mission": ("say", "mission"),
     "task": ("tasks", "task"),
+    "memory": ("memory", "memory"),
     "check": ("check", "check"),
     "check-ci": ("check", "ci"),
     "room": ("ask", "room"),
@@ -83,7 +84,21 @@ def creates(op: str, params: Params) -> bool:
         return params.get("action") == "take"
     if op == "mission":
         return params.get("text") is not None
-    return op == "task" and params.get("action") == "add"
+    if op == "memory":
+        return params.get("action") == "set"
+    return op == "task" and params.get("action") in ("add", "start")
+
+
+def check_at_door(op: str, place: Place, params: Params) -> None:
+    """Check a wish that may bring a room into being: one that is refused here creates none.
+
+    Raises:
+        UsageError: whatever is wrong with it.
+    """
+    if op in ("say", "enter"):
+        wish(place, params if op == "say" else {**params, "kind": "enter"})
+    elif op in ("task", "memory"):
+        import_module(f"rally.facilitation.ops.{OPERATIONS[op][0]}").door(place, params)
 
 
 def new_event_id(kind: str) -> str:
@@ -122,11 +137,12 @@ class Rooms:
         if op == "init":
             return await self._init(place, env)
         carry_out = operation(op)
-        if op in ("say", "enter") and place.root not in self._open:
-            # A wish that is refused at the door creates no room.
-            wish(place, params if op == "say" else {**params, "kind": "enter"})
-        service = await self.service(place.root, create=creates(op, params), env=env)
-        return await carry_out(Ask(service, place, params, env))
+        create = creates(op, params)
+        if create and place.root not in self._open:
+            check_at_door(op, place, params)
+        service = await self.service(place.root, create=create, env=env)
+        data, warnings = await carry_out(Ask(service, place, params, env))
+        return Reply(data, [*warnings, *service.take_warnings()])
 
     async def subscribe(
         self, params: Params, *, cwd: str, env: Mapping[str, str]

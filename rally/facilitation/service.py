@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from rally.facilitation.decide import claims
-from rally.facilitation.decide.context import Context, Decision
+from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.decide.say import decide, replay_of
 from rally.facilitation.intake import Asked
 from rally.facilitation.ledger import checkpoint
-from rally.facilitation.ledger.folder import LEDGER_FILE, ROOM_FOLDER, file_identity
+from rally.facilitation.ledger.folder import LEDGER_FILE, file_identity
 from rally.facilitation.ledger.port import Ledger
+from rally.facilitation.noticing import LedgerWatch
 from rally.facilitation.queue import ClaimQueue, Waiting
 from rally.facilitation.state import dump
 from rally.facilitation.state.entities import Waiter
@@ -79,14 +80,17 @@ class RoomService:
         self.writer.on_change = self._changed
         self.writer.next_grants = self._next_grants
         self.recent: deque[Fact] = deque(maxlen=RECENT_FACTS_MAX)
-        self.warnings: list[str] = []
+        self._trouble: list[dict[str, str]] = []
         self._identity = file_identity(cache / LEDGER_FILE) if cache is not None else None
         self._change = asyncio.Event()
         self._checkpoint_seq = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._followers = 0
-        self._watch: asyncio.Task[None] | None = None
-        self._watch_stop = asyncio.Event()
+        self._watch = LedgerWatch(
+            cache,
+            on_write=self.writer.poke,
+            on_vanish=lambda: self._changed([]),
+            nap_ms=NAP_MS_MAX,
+        )
 
     async def start(self) -> None:
         """Load the state: the last checkpoint and the facts after it.
@@ -106,7 +110,7 @@ class RoomService:
         await self.writer.settle()
         if self._timer is not None:
             self._timer.cancel()
-        await self._stop_watching()
+        await self._watch.close()
         self.keep_checkpoint(at_least=CHECKPOINT_EVERY_FACTS // 5)
         await self.ledger.close()
 
@@ -193,13 +197,18 @@ class RoomService:
         """Whether the room's ledger was removed or replaced since it was opened here."""
         return self.cache is not None and file_identity(self.cache / LEDGER_FILE) != self._identity
 
-    def follow(self) -> Following:
+    def follow(self) -> LedgerWatch:
         """Within this context other processes' appends are noticed as they happen."""
-        return Following(self)
+        return self._watch
+
+    def take_warnings(self) -> list[dict[str, str]]:
+        """What happened to this room's cache and has not been said to anybody."""
+        told, self._trouble = self._trouble, []
+        return told
 
     def busy(self) -> bool:
         """Whether somebody waits or follows here."""
-        return bool(self.queue.entries) or self._followers > 0
+        return bool(self.queue.entries) or self._watch.in_use
 
     # -- waiting claims (contract C8) ---------------------------------------------------------------
 
@@ -309,45 +318,6 @@ class RoomService:
             # Not now: those who wrote these facts wait for their answers.
             asyncio.get_running_loop().call_soon(self.keep_checkpoint)
 
-    async def _watch_ledger(self) -> None:
-        """Other processes write without telling; the file system tells (no polling)."""
-        from watchfiles import Change, awatch  # only followers need it
-
-        assert self.cache is not None
-        async for changes in awatch(
-            self.cache,
-            stop_event=self._watch_stop,
-            watch_filter=lambda _, path: "ledger.db" in path or path.endswith(ROOM_FOLDER),
-            debounce=20,
-            step=5,
-            rust_timeout=NAP_MS_MAX,
-            recursive=False,
-        ):
-            self.writer.poke()
-            if any(change is not Change.modified for change, _ in changes):
-                self._changed([])  # the room itself may be gone: those who follow look
-
-    def _start_watching(self) -> None:
-        self._followers += 1
-        ended = self._watch is None or self._watch.done() or self._watch_stop.is_set()
-        if self.cache is not None and ended:
-            self._watch_stop = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            self._watch = loop.create_task(self._watch_ledger())
-            # The task's first step sets the watch up; what was written just before is seen by this.
-            loop.call_soon(self.writer.poke)
-
-    def _stop_following(self) -> None:
-        self._followers -= 1
-        if not self._followers:
-            self._watch_stop.set()
-
-    async def _stop_watching(self) -> None:
-        self._watch_stop.set()
-        if self._watch is not None:
-            with suppress(Exception):
-                await self._watch
-
     # -- checkpoints ------------------------------------------------------------------------------
 
     async def _load(self) -> RoomState:
@@ -355,7 +325,7 @@ class RoomService:
             return RoomState()
         kept, trouble = checkpoint.load(self.cache, state_format=dump.STATE_FORMAT)
         if trouble:
-            self.warnings.append(trouble)
+            self._trouble.append(warning("checkpoint-rebuilt", trouble))
         if kept is None:
             return RoomState()
         at_head = (await self.ledger.by_id([str(kept.seq)])).get(str(kept.seq))
@@ -393,16 +363,3 @@ def _outcome(decision: Decision, asked: Asked) -> Outcome:
         lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
         decision.contents,
     )
-
-
-class Following:
-    """Context manager of `RoomService.follow`."""
-
-    def __init__(self, service: RoomService) -> None:
-        self._service = service
-
-    def __enter__(self) -> None:
-        self._service._start_watching()  # noqa: SLF001 (one class in two halves)
-
-    def __exit__(self, *_: object) -> None:
-        self._service._stop_following()  # noqa: SLF001

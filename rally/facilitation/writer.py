@@ -184,10 +184,7 @@ class Writer:
         merged = Wants()
         for job in batch:
             if job.wants:
-                merged.ids |= job.wants.ids
-                merged.keys |= job.wants.keys
-                merged.steps |= job.wants.steps
-                merged.retracted |= job.wants.retracted
+                merged.merge(job.wants)
         return merged
 
     def _attempt(self, job: Job, past: Past, *, may_write: bool) -> Any:

@@ -46,6 +46,9 @@ CODES: dict[str, tuple[int, str]] = {
     "nothing-to-release": (2, "no open claim of the caller matches"),
     "room-not-found": (2, "the folder given as room does not exist"),
     "unknown-task": (2, "the run has no such task"),
+    "unknown-key": (2, "nothing is remembered under this key"),
+    "unreadable": (2, "a file cannot be read, or is no JSON"),
+    "not-clean": (2, "the descriptor does not lint clean"),
     "bad-range": (2, "the commit range cannot be read by git"),
     "not-a-repository": (2, "the command needs a git working tree"),
     # refusals
@@ -60,6 +63,8 @@ CODES: dict[str, tuple[int, str]] = {
     "not-lead": (3, "only the holder of the lead's seat may do this"),
     "task-taken": (3, "the task is held by another"),
     "task-exists": (3, "the run has this task already, with other content"),
+    "run-exists": (3, "the run was started from another descriptor"),
+    "version-conflict": (3, "the value has another version than the one named"),
     "nothing-ready": (3, "no task of the run can be taken now"),
     "stale-fence": (3, "the claim behind this fence has ended"),
     # failures

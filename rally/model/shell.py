@@ -28,11 +28,13 @@ def word(text: str) -> str:
     body = text.rstrip("\n")
     # A command substitution drops line feeds at its end, so those stand behind it, as they are.
     ending = quote(text[len(body) :]) if len(body) < len(text) else ""
-    return f'"$(printf \'{_format(body)}\')"{ending}' if body else ending
+    return f"\"$(printf '{_format(body)}')\"{ending}" if body else ending
 
 
 def _format(body: str) -> str:
-    pieces = [_octal(char) if char in _NOT_LITERAL or visible(char) != char else char for char in body]
+    pieces = [
+        _octal(char) if char in _NOT_LITERAL or visible(char) != char else char for char in body
+    ]
     if pieces[0] == "-":  # `printf` would look for an option
         pieces[0] = _octal("-")
     return "".join(pieces)

@@ -41,7 +41,8 @@ class Result:
     def envelope(self) -> dict[str, Any]:
         """The one JSON object on standard output, with nothing beside it (contract O1)."""
         assert self.err == "", self.err
-        assert self.out.endswith("\n") and self.out.count("\n") == 1, self.out
+        assert self.out.endswith("\n"), self.out
+        assert self.out.count("\n") == 1, self.out
         document = json.loads(self.out)
         assert document["product"] == "rally"
         return document

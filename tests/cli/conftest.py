@@ -12,4 +12,5 @@ async def rally(tmp_path: Path) -> AsyncIterator[Terminal]:
     """Somebody who types into an empty folder, under a clock that stands still."""
     terminal = Terminal(tmp_path)
     yield terminal
-    await terminal.rooms.close()
+    if terminal.rooms is not None:
+        await terminal.rooms.close()

@@ -11,6 +11,7 @@ from naive import Doc, History, Life, Party, at, instant, lease_ms, same_owner
 from naive_say import No, Wish, judge, same_content, warnings
 from orjson import loads
 
+from rally.facilitation.ops.common import Reply
 from rally.model.durations import parse_duration_ms
 from rally.model.errors import RallyError
 
@@ -31,6 +32,7 @@ class RoomMachine(RuleBasedStateMachine):
         self.wishes: dict[str, Wish] = {}
         self.shadow = self.room.folded()
         self.subjects = 0
+        self.expected_claim: Doc = {}
 
     def teardown(self) -> None:
         try:
@@ -149,6 +151,29 @@ class RoomMachine(RuleBasedStateMachine):
         for fact in new:
             assert at(fact) == now
             assert fact["tool"] == caller[0]
+
+    def compare_in_the_ledgers_order(
+        self, wishes: list[Wish], answers: list[Reply | BaseException]
+    ) -> None:
+        """Wishes that were decided in an order nobody chose: the ledger's order explains them all."""
+        now = self.now
+        by_id = {
+            answer.data["fact"]["event_id"]: wish
+            for wish, answer in zip(wishes, answers, strict=True)
+            if not isinstance(answer, BaseException)
+        }
+        new = self.room.tail(len(self.facts))
+        assert {fact["event_id"] for fact in new if fact["kind"] != "renew"} == set(by_id)
+        for fact in new:
+            if fact["kind"] != "renew":
+                assert judge(self.history, by_id[fact["event_id"]], now) == ["claim"]
+            self.facts = [*self.facts, fact]
+        for wish, answer in zip(wishes, answers, strict=True):
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, RallyError), answer
+                _, refusal = self.expectation(self.history, wish, now)
+                assert refusal is not None, f"{wish} was refused, and nothing is in its way"
+                assert refusal.code == answer.code
 
     def ask(self, door: int, caller: Party, op: str, **params: Any) -> Doc:
         """A question by somebody: nothing but a renewal is written."""

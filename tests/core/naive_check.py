@@ -39,14 +39,23 @@ def before_write(history: History, asked: Question, now_ms: int) -> set[Finding]
         for one in history.live_claims(now_ms)
         if same_owner(one.owner(), asked.caller) and asked.step and step_of(one.claim) == asked.step
     ]
+    read_only = step and not any(one.claim.get("paths") for one in step)
     for path in asked.paths:
-        if step and not any(one.claim.get("paths") for one in step):
+        if read_only or registered_read_only(history, asked.step):
             found.add(("read-only-step", "stop", path, None))
         found |= others(history, asked.caller, path, now_ms)
         found |= ours(asked, path, mine, step)
         if any(code == "claimed-path" and at == path for code, _, at, _ in found):
             found.discard(("unclaimed-path", "info", path, None))
     return found
+
+
+def registered_read_only(history: History, step: tuple[str, str] | None) -> bool:
+    """Whether a step was registered as a read-only task of a run that is not over."""
+    tasks = [one for one in history.standing("task") if step and one["run"] == step[0]]
+    if all(step_of(one) in history.landed() for one in tasks):
+        return False
+    return any(step_of(one) == step and one["data"]["read_only"] for one in tasks)
 
 
 def stale_fence(history: History, asked: Question) -> set[Finding]:

@@ -126,6 +126,9 @@ async def test_a_damaged_checkpoint_is_a_non_event(room: Room, damage: bytes) ->
     cache.write_bytes(damage)
     reply = await room.call("check", phase="before-write", tool="b", paths=["src/x"])
     assert [one["code"] for one in reply.data["findings"]] == ["claimed-path"]
+    assert [one["code"] for one in reply.warnings] == ["checkpoint-rebuilt"]
+    again = await room.call("check", phase="before-write", tool="b", paths=["src/x"])
+    assert again.warnings == []
 
 
 async def test_the_checkpoint_of_another_ledger_is_not_believed(room: Room, tmp_path: Path) -> None:

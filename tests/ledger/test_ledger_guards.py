@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from ledger_facts import chain, content, opened, say
 
+from rally.facilitation.ledger.connection import open_connection
 from rally.facilitation.ledger.creation import APPLICATION_ID, SCHEMA_VERSION
 from rally.facilitation.ledger.sqlite import SqliteLedger
+from rally.facilitation.ledger.statements import SQL
 from rally.facilitation.ledger.verify import verify
 from rally.model.errors import Failure
 from rally.model.fact import GENESIS
@@ -152,3 +154,15 @@ async def test_a_taken_seq_that_was_lost_is_not_given_again(raw: sqlite3.Connect
             await ledger.append(chain(await ledger.head(), [content()]))
         assert failure.value.code == "corrupt-ledger"
         assert failure.value.message == f"{file} is damaged: fact 3 is missing"
+
+
+def test_no_cursor_leaves_its_thread_with_a_statement(path: Path) -> None:
+    """What the event loop's thread frees later cannot reset a statement that is in use by then."""
+    with closing(open_connection(path, create=True)) as connection:
+        read = connection.execute(SQL["head"])
+        assert read.fetchall() == []
+        with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
+            read.fetchall()
+        row = (1, "a", "k", "t", None, None, None, None, None, GENESIS, "h", b"")
+        written = connection.executemany(SQL["append"], [row])
+        assert (written.rowcount, written.description) == (-1, None)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_facts import content, numbered, say
+from ledger_facts import chain, content, numbered, say
 
+from rally.facilitation.ledger.connection import open_connection
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ledger.selection import SEQ_MAX, count_sql, select_sql
-from rally.facilitation.ledger.sqlite import CHUNK_FACTS, SqliteLedger
+from rally.facilitation.ledger.sqlite import CHUNK_FACTS, SqliteLedger, _row
 from rally.facilitation.ledger.statements import SQL
+from rally.model.fact import Fact
 
 VALUES: dict[str, Any] = {
     "after": 0, "before": SEQ_MAX, "limit": 10, "size": 10, "event_id": "a",
@@ -73,26 +78,46 @@ async def test_counting_a_kind_reads_its_index_only(sqlite_ledger: SqliteLedger)
     assert "COVERING INDEX facts_by_kind" in step
 
 
-async def test_a_long_search_does_not_hold_up_appends(sqlite_ledger: SqliteLedger) -> None:
-    """Facts are appended while a search is under way, and the search still sees each fact once."""
-    await say(sqlite_ledger, *(content() for _ in range(CHUNK_FACTS * 4)))
-    seen: list[int] = []
-    appended_during: list[int] = []
+async def test_a_long_search_holds_up_neither_appends_nor_decisions(
+    sqlite_ledger: SqliteLedger,
+) -> None:
+    """While history is searched, without end in this case, the ledger works as if nothing were."""
+    await sqlite_ledger.count(FactQuery())
+    reader = sqlite_ledger._reader
+    assert reader is not None
+    endless = asyncio.ensure_future(
+        reader.execute_fetchall(
+            "WITH RECURSIVE n (i) AS (SELECT max(seq) FROM facts UNION ALL SELECT i FROM n) "
+            "SELECT i FROM n WHERE i = 0"
+        )
+    )
+    (fact,) = await say(sqlite_ledger, content())
+    assert await sqlite_ledger.by_id([fact.event_id]) == {fact.event_id: fact}
+    assert await sqlite_ledger.head() == (fact.seq, fact.hash)
+    assert not endless.done()
+    while not endless.done():
+        await reader.interrupt()
+        await asyncio.wait({endless}, timeout=0.01)
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        await endless
 
-    async def search() -> list[int]:
-        query = FactQuery(where=lambda fact: not seen.append(fact.seq))
-        return numbered(await sqlite_ledger.select(query))
 
-    async def append() -> None:
-        for _ in range(5):
-            (fact,) = await say(sqlite_ledger, content())
-            if len(seen) < CHUNK_FACTS * 4:
-                appended_during.append(fact.seq)
+async def test_what_is_appended_during_a_search_is_seen_once(
+    path: Path, sqlite_ledger: SqliteLedger
+) -> None:
+    """No lock and no snapshot is held from chunk to chunk."""
+    number = CHUNK_FACTS * 2
+    await say(sqlite_ledger, *(content() for _ in range(number)))
+    (late,) = chain(await sqlite_ledger.head(), [content()])
+    with closing(open_connection(path, timeout_s=0)) as other:
 
-    found, _ = await asyncio.gather(search(), append())
-    assert appended_during
-    assert found == seen == list(range(1, len(found) + 1))
-    assert len(found) >= CHUNK_FACTS * 4
+        def append_late(fact: Fact) -> bool:
+            if fact.seq == CHUNK_FACTS // 2:
+                other.executemany(SQL["append"], [_row(late)])
+            return True
+
+        found = numbered(await sqlite_ledger.select(FactQuery(where=append_late)))
+    assert found == list(range(1, number + 2))
 
 
 async def test_one_prepared_statement_serves_any_number_of_ids(sqlite_ledger: SqliteLedger) -> None:

@@ -19,9 +19,15 @@ _GIT = "rally.cli.commands.check_git"
 PHASES = (
     Entry("before-write", f"{__name__}:before_write", "May these paths be written now?"),
     Entry("before-complete", f"{__name__}:before_complete", "May you say that you are done?"),
-    Entry("before-commit", f"{_GIT}:before_commit", "May what is staged in git be committed?"),
-    Entry("range", f"{_GIT}:commit_range", "May what these commits changed have been written?"),
-)
+    Entry(
+        "before-commit", f"{_GIT}:before_commit", "May what is staged in git be committed?",
+        is_client=True,
+    ),
+    Entry(
+        "range", f"{_GIT}:commit_range", "May what these commits changed have been written?",
+        is_client=True,
+    ),
+)  # fmt: skip
 
 check = VerbGroup(
     "check",

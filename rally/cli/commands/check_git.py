@@ -81,7 +81,7 @@ async def _check(session: Session, options: dict[str, Any], paths: Paths) -> Ans
 
 def _top(cwd: str) -> str:
     """The root of the working tree that a folder is in."""
-    repository = find_repository(os.path.realpath(cwd))
+    repository = find_repository(os.path.realpath(cwd or "/"))
     if repository is None or repository.top is None:
         raise UsageError(
             "not-a-repository", f"there is no git working tree around {cwd!a}",

@@ -58,10 +58,10 @@ class SayVerb(Verb):
         from rally.cli.help import command_help  # only who asks for help
 
         names = [f.name for f in SAY_FIELDS if not f.kinds or kind in f.kinds]
+        params = [p for p in self.params if p.expose_value and p.name != "kind"]
         one = Verb(
-            "say", params=[p for p in self.params if p.name != "kind"], help=kind_help(kind),
-            example=EXAMPLES[kind], exits=self.exits,
-        )  # fmt: skip
+            "say", params=params, help=kind_help(kind), example=EXAMPLES[kind], exits=self.exits
+        )
         named = click.Context(one, info_name=f"say {kind}", parent=ctx.parent)
         return command_help(one, named, only=["tool", "session_id", *names])
 

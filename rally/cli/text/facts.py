@@ -39,8 +39,9 @@ def headline(fact: dict[str, Any]) -> str:
     """What a fact is about, in as few words as it was given."""
     kind, subject = fact["kind"], fact.get("subject", "")
     parts: list[str] = []
-    if kind in ("claim", "release", "enter", "check"):
-        parts.append(held(fact))
+    told = subject or fact.get("summary", "") or fact.get("reason", "")
+    if kind in ("claim", "release", "enter"):
+        parts.append(f"{held(fact)}:" if held(fact) and told else held(fact))
     elif step_of(fact):
         parts.append(f"[{step_of(fact)}]")
     if kind == "handoff":
@@ -51,7 +52,7 @@ def headline(fact: dict[str, Any]) -> str:
         parts.append(fact.get("state", ""))
     elif kind == "blocker" and fact.get("severity"):
         parts.append(f"{fact['severity']}:")
-    parts.append(subject or fact.get("summary", "") or fact.get("reason", ""))
+    parts.append(told)
     if kind == "standby":
         parts.append(waits_for(fact))
     if fact.get("ref"):

@@ -10,24 +10,24 @@ from rally.cli.text.facts import in_time, joined, step_of
 from rally.model.visible import visible
 
 _ASKED = (
-    Column("from", 8),
+    Column("from", 16),
     Column("intent"),
-    Column("subject", 16),
+    Column("subject", 20),
     Column("age"),
     Column("state"),
     Column("id"),
 )
 _SENT = (
-    Column("to", 8),
+    Column("to", 16),
     Column("intent"),
-    Column("subject", 16),
+    Column("subject", 20),
     Column("age"),
     Column("state"),
     Column("seen"),
     Column("id"),
 )
 _DUE = (
-    Column("owner", 8),
+    Column("owner", 16),
     Column("cause"),
     Column("step", 8),
     Column("reason", 12),

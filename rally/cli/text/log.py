@@ -34,13 +34,22 @@ def fact_line(fact: dict[str, Any], screen: Screen) -> str:
     # The date and the fraction give way where the screen is narrow.
     shown = time if screen.is_piped or screen.width >= 100 else time[11:19]
     start = f"{fact['seq']:>6}  {visible(shown)}  "
-    tool = pad(fact["tool"], _TOOL_WIDTH)
     width = screen.width - len(start) - _KIND_WIDTH - _TOOL_WIDTH - 4
     text = headline(fact)
     text = visible(text) if screen.is_piped else one_line(text, max(width, _HEADLINE_MIN))
-    styled = screen.paint(pad(kind, _KIND_WIDTH).rstrip(), _STYLES.get(kind, ""))
-    gap = " " * (_KIND_WIDTH - len(pad(kind, _KIND_WIDTH).rstrip()))
-    return f"{start}{styled}{gap}  {screen.paint(tool, 'name')}  {text}".rstrip()
+    cells = [
+        _cell(kind, _KIND_WIDTH, _STYLES.get(kind, ""), screen),
+        _cell(fact["tool"], _TOOL_WIDTH, "name", screen),
+        text,
+    ]
+    return f"{start}{'  '.join(cells)}".rstrip()
+
+
+def _cell(text: str, width: int, style: str, screen: Screen) -> str:
+    """A padded cell of which only the text is painted."""
+    padded = pad(text, width)
+    bare = padded.rstrip()
+    return screen.paint(bare, style) + padded[len(bare) :]
 
 
 def show_fact(data: dict[str, Any], screen: Screen) -> str:

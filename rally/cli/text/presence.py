@@ -14,12 +14,12 @@ _LISTS = (
     ("do_not", "do not touch", "stop"),
     ("respond_to", "answer these", "warn"),
     ("know", "decided", "title"),
-    ("attention", "new since you last came", "title"),
+    ("attention", "new to you", "title"),
 )
 _COLUMNS = (
     Column("kind"),
-    Column("by", 8),
-    Column("what", 16),
+    Column("by", 16),
+    Column("what", 20),
     Column("left"),
     Column("age"),
     Column("id"),
@@ -42,12 +42,13 @@ def show_enter(data: dict[str, Any], screen: Screen) -> str:
 
 
 def _row(fact: dict[str, Any], screen: Screen) -> list[Cell]:
-    expires = fact.get("lease_expires_at")
+    # Only a claim that is live carries its status, and its lease as it stands now.
+    lease = left(fact["lease_expires_at"], screen) if fact.get("status") == "live" else ""
     return [
         fact["kind"],
         (fact["tool"], "name"),
         headline(fact),
-        left(expires, screen) if expires and fact["kind"] == "claim" else "",
+        lease,
         age(fact, screen),
         (fact["event_id"], "dim"),
     ]
@@ -70,7 +71,7 @@ def show_leave(data: dict[str, Any], screen: Screen) -> str:
     if released:
         lines.append(f"released ({len(released)})")
         rows: list[list[Cell]] = [[held(one), (one["event_id"], "dim")] for one in released]
-        lines += table((Column("what", 16), Column("id")), rows, screen)
+        lines += table((Column("what", 20), Column("id")), rows, screen)
     return joined(lines)
 
 
@@ -104,7 +105,7 @@ def show_whoami(data: dict[str, Any], screen: Screen) -> str:
 
 def claim_table(claims: list[dict[str, Any]], screen: Screen) -> list[str]:
     """One tool's claims."""
-    columns = (Column("holds", 16), Column("left"), Column("fence"), Column("id"))
+    columns = (Column("holds", 20), Column("left"), Column("fence"), Column("id"))
     rows: list[list[Cell]] = [
         [
             held(claim),

@@ -174,11 +174,11 @@ def _waiter(row: dict[str, Any], screen: Screen) -> list[Cell]:
     ]
 
 
-_BY = Column("by", 8)
-_SUBJECT = Column("subject", 14)
+_BY = Column("by", 16)
+_SUBJECT = Column("subject", 20)
 _ID = Column("id")
 _CLAIM = (
-    Column("owner", 8), Column("holds", 14), Column("left"), Column("fence"), _SUBJECT, _ID
+    Column("owner", 16), Column("holds", 20), Column("left"), Column("fence"), _SUBJECT, _ID
 )  # fmt: skip
 _SAID = (_BY, Column("where", 12), _SUBJECT, Column("age"), _ID)
 
@@ -191,23 +191,23 @@ SECTIONS: Sequence[Section] = (
     Section("lapsed_claims", "lapsed claims", "warn", _CLAIM, _claim),
     Section(
         "waiting", "waiting for paths", "title",
-        (Column("who", 8), Column("for", 14), Column("since"), Column("gives up in")), _waiter,
+        (Column("who", 16), Column("for", 20), Column("since"), Column("gives up in")), _waiter,
     ),
     Section(
         "open_handoffs", "handoffs", "title",
-        (Column("from", 8), Column("to", 8), Column("intent"), _SUBJECT, Column("age"),
+        (Column("from", 16), Column("to", 16), Column("intent"), _SUBJECT, Column("age"),
          Column("state"), _ID), _handoff,
     ),
     Section(
         "standbys", "standbys", "title",
-        (Column("who", 8), Column("wakes"), Column("condition", 14), Column("reason", 12), _ID),
+        (Column("who", 16), Column("wakes"), Column("condition", 14), Column("reason", 12), _ID),
         _standby,
     ),
     Section("current_decisions", "decisions", "title", _SAID, _decision),
     Section("open_risks", "risks", "warn", _SAID, _said),
     Section(
         "tools", "agents", "title",
-        (Column("tool", 8), Column("status"), Column("role", 8), Column("claims", right=True),
+        (Column("tool", 16), Column("status"), Column("role", 8), Column("claims", right=True),
          Column("seen")), _tool,
     ),
     Section(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Any
 
 from rally.cli.screen import Screen
@@ -11,9 +10,9 @@ from rally.cli.text.facts import block, joined, several
 from rally.model.visible import visible
 
 _COLUMNS = (
-    Column("task", 8),
+    Column("task", 16),
     Column("status"),
-    Column("tool", 8),
+    Column("tool", 16),
     Column("priority", right=True),
     Column("owns", 10),
     Column("after", 8),
@@ -64,16 +63,9 @@ def _list(data: dict[str, Any], screen: Screen) -> str:
 
 
 def _take(data: dict[str, Any], screen: Screen) -> str:
+    """What was taken, with its fence, then the packet as it is."""
     task, fact = data["task"], data["fact"]
-    name, run = str(task["id"]), str(task["run"])
-    took = f"took {screen.paint(visible(name), 'name')} of run {visible(run)}"
-    lines = [f"{took}  {visible(fact['event_id'])}  fence {data['fence']}"]
-    if data.get("packet"):
-        return joined([*lines, "", *block(data["packet"], indent="")])
-    owns = task["owns"] if task["owns"] == "read-only" else " ".join(task["owns"])
-    lines += [f"owns  {visible(owns)}", *block(str(task["intent"]))]
-    for title in ("validation", "output"):
-        if task.get(title):
-            lines += [title, *block(str(task[title]))]
-    end = f"rally task done --run {quote(run)} --id {quote(name)} --tool {quote(fact['tool'])}"
-    return joined([*lines, f"then  {visible(end)} --evidence '…'"])
+    name = screen.paint(visible(str(task["id"])), "name")
+    took = f"took {name} of run {visible(str(task['run']))}"
+    head = f"{took}  {visible(fact['event_id'])}  fence {data['fence']}"
+    return joined([head, "", *block(data["packet"], indent="")])

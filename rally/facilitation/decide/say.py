@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rally.facilitation.decide import claims, dialogue, presence, standbys, tasks
+from rally.facilitation.decide import claims, dialogue, presence, standbys
 from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
 from rally.model.clock import from_rfc3339, to_rfc3339
@@ -45,7 +45,6 @@ DECIDERS: dict[str, Callable[[Context, Asked], Decision]] = {
     "retract": dialogue.retract,
     "lead": presence.lead,
     "mission": presence.mission,
-    "task": tasks.add,
 }
 
 
@@ -56,7 +55,7 @@ def decide(context: Context, asked: Asked) -> Decision:
         UsageError, Refused: nothing is to be appended.
     """
     decision = DECIDERS[asked.kind](context, asked)
-    if asked.kind not in ("enter", "leave", "lead", "mission", "task"):
+    if asked.kind not in ("enter", "leave", "lead", "mission"):
         known = context.state.tools.get(asked.tool)
         if known is None or not known.present:
             decision.warnings.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
@@ -14,22 +15,7 @@ from rally.facilitation.state.room import RoomState
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused, UsageError
 
-
-def add(context: Context, asked: Asked) -> Decision:
-    """Register one task: `run`, `step` (its id), `subject`, `paths` (what it owns), `data`.
-
-    Raises:
-        Refused: `task-exists`, when the run has a task of this id already.
-    """
-    content = context.begin(asked)
-    run = context.state.runs.get(content["run"])
-    if run is not None and content["step"] in run.tasks:
-        known = run.tasks[content["step"]].fact
-        raise Refused(
-            "task-exists", f"run {content['run']} has task {content['step']} already",
-            hint=f"rally task list --run {quote(content['run'])}", details={"fact_id": known.event_id},
-        )  # fmt: skip
-    return Decision([content])
+Caller = tuple[str, str | None]
 
 
 def unmet(run: Run, task: Task) -> list[str]:
@@ -52,30 +38,38 @@ def holder(state: RoomState, run_id: str, task_id: str, now_ms: int) -> str | No
     return None
 
 
-def ready_tasks(state: RoomState, run: Run, now_ms: int) -> list[Task]:
-    """Tasks that could be taken now: dependencies landed, nobody holds them."""
-    return [
-        task
-        for task in open_tasks(run)
-        if not unmet(run, task) and holder(state, run.run_id, task.task_id, now_ms) is None
-    ]
+def takeable(state: RoomState, run: Run, caller: Caller, now_ms: int) -> Iterator[Task]:
+    """The tasks that `take` would give the caller, best first; next and list ask here too (law 3)."""
+    for task in open_tasks(run):
+        if hindrance(state, run, task, caller, now_ms=now_ms) is None:
+            yield task
 
 
-def wish(asked: Asked, task: Task) -> Asked:
-    """The claim that takes a task: its step, and the paths it owns."""
-    content: dict[str, Any] = {
-        "subject": task.fact.get("subject", task.task_id),
-        "run": task.fact.run,
-        "step": task.task_id,
-        "ref": task.fact.event_id,
-    }
-    if task.fact.paths and not task.read_only:
-        content["paths"] = list(task.fact.paths)
-    if task.depends_on:
-        content["parent_steps"] = list(task.depends_on)
-    if "key" in asked.content:
-        content["key"] = asked.content["key"]
-    return Asked("claim", asked.tool, asked.session_id, content, dict(asked.options))
+def hindrance(
+    state: RoomState, run: Run, task: Task, caller: Caller, *, now_ms: int
+) -> dict[str, Any] | None:
+    """What keeps the caller from taking an open task now; None when nothing does."""
+    missing = unmet(run, task)
+    held_by = holder(state, run.run_id, task.task_id, now_ms)
+    found = {"task": task.task_id, "waits_for": missing, "held_by": held_by, "conflicts": []}
+    if missing or held_by is not None:
+        return found
+    blocking = leases.conflicts(state, _wanted(task, caller, now_ms), live=True, now_ms=now_ms)
+    if not blocking:
+        return None
+    return {**found, "conflicts": [claims.describe(one) for one in blocking]}
+
+
+def _wanted(task: Task, caller: Caller, now_ms: int) -> Claim:
+    return Claim(
+        claim_id="", seq=0, tool=caller[0], session_id=caller[1], paths=_paths(task), resources=(),
+        shared=False, run=task.fact.run, step=task.task_id, since_ms=now_ms, ttl_ms=0,
+        expires_ms=0, fact=task.fact,
+    )  # fmt: skip
+
+
+def _paths(task: Task) -> tuple[str, ...]:
+    return () if task.read_only else tuple(task.fact.paths)
 
 
 def take(context: Context, asked: Asked) -> Decision:
@@ -86,38 +80,48 @@ def take(context: Context, asked: Asked) -> Decision:
     """
     run_id = asked.content["run"]
     run = context.state.runs.get(run_id)
+    caller, now_ms = (asked.tool, asked.session_id), context.now_ms
     waits: list[dict[str, Any]] = []
     for task in open_tasks(run) if run is not None else ():
         assert run is not None
-        missing = unmet(run, task)
-        held_by = holder(context.state, run_id, task.task_id, context.now_ms)
-        if missing or held_by is not None:
-            waits.append({"task": task.task_id, "waits_for": missing, "held_by": held_by})
+        hindered = hindrance(context.state, run, task, caller, now_ms=now_ms)
+        if hindered is not None:
+            waits.append(hindered)
             continue
-        claim = wish(asked, task)
-        wanted = claims.wanted_claim(context, claim)
-        blocking = leases.conflicts(context.state, wanted, live=True, now_ms=context.now_ms)
-        if blocking:
-            entries = [claims.describe(one) for one in blocking]
-            waits.append({"task": task.task_id, "waits_for": [], "conflicts": entries})
-            continue
-        content = {**context.begin(claim), "mode": "exclusive"}
+        content = {**context.base("claim", *caller), **_claim_of(task), "mode": "exclusive"}
         ttl_ms = asked.options.get("ttl_ms", TTL_MS_DEFAULT)
         return claims.grant(context, content, ttl_ms, position=0)
-    raise _nothing_ready(run_id, waits, known=run is not None)
+    raise nothing_ready(run_id, "; ".join(map(_why, waits[:5])), waits)
 
 
-def _nothing_ready(run_id: str, waits: list[dict[str, Any]], *, known: bool) -> Refused:
-    reasons = []
-    for entry in waits[:5]:
-        if entry.get("held_by"):
-            reasons.append(f"{entry['task']} is held by {entry['held_by']}")
-        elif entry["waits_for"]:
-            reasons.append(f"{entry['task']} waits for {', '.join(entry['waits_for'])}")
-        else:
-            first = entry["conflicts"][0]
-            reasons.append(f"{entry['task']} needs what {first['owner']} holds")
-    why = "; ".join(reasons) or ("every task has landed" if known else "it has no open task")
+def _claim_of(task: Task) -> dict[str, Any]:
+    """The content of the claim that takes a task: its step, and the paths it owns."""
+    content: dict[str, Any] = {
+        "subject": task.fact.get("subject", task.task_id),
+        "run": task.fact.run,
+        "step": task.task_id,
+        "ref": task.fact.event_id,
+    }
+    if paths := _paths(task):
+        content["paths"] = list(paths)
+    if task.depends_on:
+        content["parent_steps"] = list(task.depends_on)
+    if thread := task.fact.get("thread"):
+        content["thread"] = thread
+    return content
+
+
+def _why(hindered: dict[str, Any]) -> str:
+    if hindered["held_by"]:
+        return f"{hindered['task']} is held by {hindered['held_by']}"
+    if hindered["waits_for"]:
+        return f"{hindered['task']} waits for {', '.join(hindered['waits_for'][:5])}"
+    first = hindered["conflicts"][0]
+    return f"{hindered['task']} needs what {first['owner']} holds"
+
+
+def nothing_ready(run_id: str, why: str, waits: list[dict[str, Any]]) -> Refused:
+    """The refusal to give a task, with the reason for each open one in `details.waiting`."""
     return Refused(
         "nothing-ready", f"no task of run {run_id} can be taken now: {why}",
         hint=f"rally dag --run {quote(run_id)}", details={"waiting": waits},
@@ -125,45 +129,45 @@ def _nothing_ready(run_id: str, waits: list[dict[str, Any]], *, known: bool) -> 
 
 
 def done(context: Context, asked: Asked) -> Decision:
-    """The holder lands a task: artifact and release in one.
+    """The holder lands a task: the artifact, and the end of every claim by which it holds the step.
 
     Raises:
         Refused: `not-owner`, when the caller does not hold the task.
         UsageError: `unknown-task`.
     """
-    run_id, task_id = asked.content["run"], asked.content["step"]
-    held = _own_hold(context, asked)
+    held = _own_holds(context, asked)
     content = {**context.base("artifact", asked.tool, asked.session_id), **asked.content}
-    content.setdefault("subject", held.fact.get("subject", task_id))
-    decision = Decision([content])
-    decision.contents.append(_ending(context, asked, held.claim_id, run_id, task_id))
-    return decision
+    content.setdefault("subject", held[-1].fact.get("subject", asked.content["step"]))
+    for name in ("parent_steps", "thread"):
+        if name in held[-1].fact.doc:
+            content.setdefault(name, held[-1].fact.doc[name])
+    return Decision([content, *(_ending(context, asked, claim) for claim in held)])
 
 
 def drop(context: Context, asked: Asked) -> Decision:
-    """The holder gives a task back: its claim ends, the task is ready again.
+    """The holder gives a task back: its claims of the step end, the task is ready again.
 
     Raises:
         Refused: `not-owner`.
         UsageError: `unknown-task`.
     """
-    held = _own_hold(context, asked)
-    ending = _ending(context, asked, held.claim_id, asked.content["run"], asked.content["step"])
+    endings = [_ending(context, asked, claim) for claim in _own_holds(context, asked)]
     if "reason" in asked.content:
-        ending["reason"] = asked.content["reason"]
-    return Decision([ending])
+        for ending in endings:
+            ending["reason"] = asked.content["reason"]
+    return Decision(endings)
 
 
-def _ending(context: Context, asked: Asked, claim_id: str, run: str, step: str) -> dict[str, Any]:
+def _ending(context: Context, asked: Asked, claim: Claim) -> dict[str, Any]:
     ending = context.base("release", asked.tool, asked.session_id)
-    return {**ending, "ref": claim_id, "run": run, "step": step}
+    return {**ending, "ref": claim.claim_id, "run": claim.run, "step": claim.step}
 
 
-def _own_hold(context: Context, asked: Asked) -> Claim:
+def _own_holds(context: Context, asked: Asked) -> list[Claim]:
     run_id, task_id = asked.content["run"], asked.content["step"]
     own = leases.own_step_claims(context.state, asked.tool, asked.session_id, (run_id, task_id))
     if own:
-        return own[-1]
+        return own
     run = context.state.runs.get(run_id)
     if run is None or task_id not in run.tasks:
         raise UsageError(

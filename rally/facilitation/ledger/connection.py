@@ -24,6 +24,24 @@ BUSY_TIMEOUT_S = 5.0
 Identity = tuple[int, int]
 
 
+class _OwnThreadCursor(sqlite3.Cursor):
+    """A cursor that is done with once everything is fetched.
+
+    A cursor resets its statement when it is freed, and the statement is shared with the next cursor
+    that runs the same SQL. aiosqlite hands cursors (inside a result, or inside an exception's
+    traceback) to the event loop's thread, where freeing one resets the statement while the
+    connection's own thread is using it; that ends in SQLITE_MISUSE, now and then. Closed, it has no
+    statement any more.
+    """
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        try:
+            return super().fetchall()
+        finally:
+            self.close()
+
+
 class LedgerConnection(sqlite3.Connection):
     """A connection whose `executemany` is a whole transaction.
 
@@ -34,16 +52,20 @@ class LedgerConnection(sqlite3.Connection):
 
     identity: Identity = (0, 0)
 
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement; its cursor leaves nothing behind for another thread to free."""
+        return self.cursor(_OwnThreadCursor).execute(sql, parameters)
+
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         """Run the statement for every row and commit, or roll everything back and raise."""
         try:
-            cursor = super().executemany(sql, parameters)
+            super().executemany(sql, parameters).close()
             self.commit()
         except BaseException:
             # After some errors (a full disk) SQLite has rolled back by itself; this is idle then.
             self.rollback()
             raise
-        return cursor
+        return self.cursor()  # a new one, without a statement, for the reason given above
 
 
 def open_connection(

@@ -38,7 +38,8 @@ def create_ledger(path: Path) -> None:
             this call.
     """
     with folder_lock(path.parent, wait=True) as alone:
-        pass
+        if os.path.lexists(path):
+            return
         built = path.with_name(f"{path.name}{_BUILDING}{os.getpid()}-{os.urandom(4).hex()}")
         try:
             if alone:

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rally.facilitation.decide import tasks as deciding
 from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN, Asked, admit
-from rally.facilitation.ops.common import Ask, Reply
+from rally.facilitation.ledger.port import FactQuery
+from rally.facilitation.ops import registration
+from rally.facilitation.ops.common import Ask, Params, Reply
+from rally.facilitation.ops.registration import run_of
+from rally.facilitation.packets import Hold, packet
+from rally.facilitation.places import Place
 from rally.facilitation.projections.dag_live import dag_of_run
+from rally.facilitation.state.entities import Run
 from rally.facilitation.state.past import Wants
+from rally.facilitation.task_facts import assignment_of, check_task_id, goal_of, show_task
 from rally.model.durations import parse_duration_ms
-from rally.model.errors import UsageError
+from rally.model.errors import RallyError, Refused, UsageError
 from rally.model.fact import Fact
-from rally.model.kinds import SUBJECT_CHARS_MAX
-from rally.model.text import check_identity
 
-_STEP_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+Rows = list[dict[str, Any]]
 
 
-def check_task_id(value: str) -> str:
-    """A task id: letters, digits, `.`, `_`, `-` (contract W1).
+async def task(ask: Ask) -> Reply:
+    """The actions on tasks.
 
     Raises:
-        UsageError: `bad-value`.
+        UsageError: a wrong or missing value.
+        Refused: `task-exists`, `run-exists`, `nothing-ready`, `not-owner`, `already-closed`.
     """
-    check_identity(value, "--id")
-    if not _STEP_ALPHABET.issuperset(value):
+    action = str(ask.params.get("action", ""))
+    if action not in _ACTIONS:
         raise UsageError(
-            "bad-value", f"--id may hold only A-Z a-z 0-9 . _ -: {value!a}", hint="--id api-1"
-        )
-    return value
+            "usage", f"task has no action {action!a}; it has: {', '.join(_ACTIONS)}",
+            hint="rally task --help",
+        )  # fmt: skip
+    return await _ACTIONS[action](ask)
 
 
-def _run(ask: Ask) -> str:
-    run = ask.params.get("run")
-    if not run:
-        raise UsageError("missing-field", "--run is missing", hint="--run RUN")
-    return check_identity(str(run), "--run")
+def door(place: Place, params: Params) -> None:
+    """Check a wish that could bring a room into being, before it does.
+
+    Raises:
+        UsageError: whatever is wrong with it.
+    """
+    registration.wishes(place, params)
 
 
 def _step(ask: Ask) -> str:
@@ -47,122 +57,117 @@ def _step(ask: Ask) -> str:
     return check_task_id(str(step))
 
 
-async def task(ask: Ask) -> Reply:
-    """The five actions on tasks.
-
-    Raises:
-        UsageError: a wrong or missing value.
-        Refused: `task-exists`, `nothing-ready`, `not-owner`.
-    """
-    action = str(ask.params.get("action", ""))
-    return await _ACTIONS[action](ask)
-
-
-async def _add(ask: Ask) -> Reply:
-    params = ask.params
-    run, step = _run(ask), _step(ask)
-    intent = params.get("intent") or ""
-    read_only, owns = bool(params.get("read_only")), params.get("owns") or ()
-    if not intent.strip():
-        raise UsageError(
-            "missing-field", "--intent is missing", hint="--intent 'what is to be done'"
-        )
-    if read_only == bool(owns):
-        raise UsageError(
-            "bad-value", "a task either owns paths or is read-only: give --owns or --read-only",
-            hint="--owns src/api/",
-        )  # fmt: skip
-    data: dict[str, Any] = {"read_only": read_only, "priority": params.get("priority", 100)}
-    for name in ("validation", "output"):
-        if params.get(name):
-            data[name] = params[name]
-    depends_on = [check_task_id(one) for one in params.get("depends_on") or ()]
-    if step in depends_on:
-        raise UsageError("bad-value", f"task {step} depends on itself", hint="--depends-on OTHER")
-    # The short text goes where lists show it, the whole text where prompts read it.
-    given = {
-        "subject": intent[:SUBJECT_CHARS_MAX], "summary": intent, "paths": list(owns),
-        "run": run, "step": step, "parent_steps": depends_on, "data": data,
-    }  # fmt: skip
-    asked = admit("note", ask.caller(), given, ask.path)
-    asked.kind = "task"
-    asked.content["status"] = "added"
-    said = await ask.say(asked)
-    return Reply(
-        {"action": "add", "task": show_task(said.fact), "fact": said.fact.doc}, said.warnings
-    )
-
-
-def show_task(fact: Fact) -> dict[str, Any]:
-    """A registered task in the descriptor's words (contract W1)."""
-    data = fact.get("data") or {}
-    shown: dict[str, Any] = {
-        "id": fact.step,
-        "run": fact.run,
-        "intent": fact.get("summary") or fact.get("subject"),
-        "owns": "read-only" if data.get("read_only") else fact.paths,
-        "depends_on": list(fact.get("parent_steps", ())),
-        "priority": data.get("priority", 100),
-    }
-    for name in ("validation", "output"):
-        if name in data:
-            shown[name] = data[name]
-    return shown
+# -- list ---------------------------------------------------------------------------------------------
 
 
 async def _list(ask: Ask) -> Reply:
-    run = _run(ask)
-    facts = await ask.service.ledger.run_facts(run)
-    gone = await ask.service.ledger.retracted([fact.event_id for fact in facts])
-    tasks = {fact.step: fact for fact in facts if fact.kind == "task" and fact.event_id not in gone}
-    graph, warnings = await dag_of_run(ask.service, run)
+    """The tasks of a run and how they stand; `steps` adds ones that nobody registered.
+
+    A row is the task in the descriptor's words, and `status` and `detail` (contract P5), `tool`
+    (who worked on it last), `held_by` and `standby` (who holds it, who sleeps over it), `ready`
+    (it can be taken now), `registered`.
+    """
+    run, service = run_of(ask.params), ask.service
+    graph, warnings = await dag_of_run(service, run)
     nodes = {node["step_id"]: node for node in graph["nodes"]}
-
-    def ready(context: Context) -> set[str]:
-        live = context.state.runs.get(run)
-        if live is None:
-            return set()
-        return {one.task_id for one in deciding.ready_tasks(context.state, live, context.now_ms)}
-
-    takeable = await ask.service.read(ready)
-    rows = []
-    for step, fact in tasks.items():
-        node = nodes.get(step or "", {})
-        rows.append(
-            {
-                **show_task(fact),
-                "status": node.get("status", "planned"),
-                "detail": node.get("detail", ""),
-                "tool": node.get("tool") if node.get("status") != "planned" else None,
-                "ready": step in takeable,
-            }
-        )
+    query = FactQuery(kinds=frozenset({"task"}), run=run, hide_retracted=True)
+    tasks: dict[str, dict[str, Any]] = {}
+    for fact in sorted(await service.ledger.select(query), key=_trusted_last):
+        tasks[fact.step or ""] = {**show_task(fact), "registered": True, **_trust(fact)}
+    for one in ask.params.get("steps") or ():
+        unknown = {"run": run, "depends_on": [], **one, "registered": False}
+        tasks.setdefault(str(one["id"]), unknown)
+    landed = {step for step, node in nodes.items() if node["status"] == "landed"}
+    rows = await service.read(lambda context: _rows(context, run, tasks, landed))
+    for row in rows:
+        node = nodes.get(row["id"], {})
+        row["status"] = node.get("status", "planned")
+        row["detail"] = node.get("detail", "")
+        row["tool"] = node.get("tool") if row["status"] != "planned" else None
     return Reply({"action": "list", "run": run, "tasks": rows, "total": len(rows)}, warnings)
+
+
+def _trusted_last(fact: Fact) -> tuple[bool, int]:
+    # What another machine said is shown, and never in the place of what was said here (T3).
+    return fact.get("trust") != "untrusted", fact.seq
+
+
+def _trust(fact: Fact) -> dict[str, str]:
+    return {"trust": fact.doc["trust"]} if fact.get("trust") else {}
+
+
+def _rows(
+    context: Context, run_id: str, tasks: dict[str, dict[str, Any]], landed: set[str]
+) -> Rows:
+    state, now_ms = context.state, context.now_ms
+    run = state.runs.get(run_id) or Run(run_id)
+    anybody = ("", None)
+    takeable = {one.task_id for one in deciding.takeable(state, run, anybody, now_ms)}
+    asleep = {one.fact.step: one.fact.tool for one in state.standbys.values()
+              if one.fact.run == run_id}  # fmt: skip
+    rows = []
+    for step, task in tasks.items():
+        held_by = deciding.holder(state, run_id, step, now_ms)
+        if task["registered"]:
+            ready = step in takeable
+        else:
+            missing = [one for one in task["depends_on"] if one not in landed]
+            ready = held_by is None and step not in landed and not missing
+        rows.append({**task, "held_by": held_by, "standby": asleep.get(step), "ready": ready})
+    return rows
+
+
+# -- take ---------------------------------------------------------------------------------------------
 
 
 async def _take(ask: Ask) -> Reply:
     tool, session_id = ask.caller()
-    asked = Asked("claim", tool, session_id, {"run": _run(ask)})
+    run, service = run_of(ask.params), ask.service
+    asked = Asked("claim", tool, session_id, {"run": run})
     if ttl := ask.params.get("ttl"):
         asked.options["ttl_ms"] = parse_duration_ms(
             ttl, min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl"
         )
-    said = await ask.say(asked, deciding.take)
-    registered = await ask.service.read(
-        lambda context: context.past.fact(said.fact.ref or ""),
-        wants=Wants(ids={said.fact.ref or ""}),
+    try:
+        said = await service.say(asked, deciding.take)
+    except Refused as refusal:
+        if refusal.code == "nothing-ready" and not refusal.details["waiting"]:
+            raise await _nothing_left(ask, run) from None
+        raise
+    task_id = said.fact.ref or ""
+    registered = await service.read(
+        lambda context: context.past.fact(task_id), wants=Wants(ids={task_id})
     )
     assert registered is not None
+    said_of_run = await service.ledger.select(
+        FactQuery(
+            kinds=frozenset({"run"}), run=run, hide_retracted=True, newest_first=True, limit=1
+        )
+    )
+    assignment = assignment_of(registered, goal_of(next(iter(said_of_run), None)))
+    hold = Hold(said.fact.event_id, said.fence or said.fact.seq)
     data = {
         "action": "take", "task": show_task(registered), "fact": said.fact.doc, "fence": said.fence,
+        "packet": packet(assignment, tool, session_id=session_id, hold=hold),
     }  # fmt: skip
     return Reply(data, said.warnings)
+
+
+async def _nothing_left(ask: Ask, run: str) -> Refused:
+    """The refusal where no task is open: there never was one, or all have landed."""
+    query = FactQuery(kinds=frozenset({"task"}), run=run, hide_retracted=True)
+    known = await ask.service.ledger.count(query)
+    why = f"all {known} have landed" if known else "it has no tasks"
+    return deciding.nothing_ready(run, why, [])
+
+
+# -- done, drop ---------------------------------------------------------------------------------------
 
 
 async def _finish(ask: Ask) -> Reply:
     action = str(ask.params["action"])
     tool, session_id = ask.caller()
-    given: dict[str, Any] = {"run": _run(ask), "step": _step(ask)}
+    given: dict[str, Any] = {"run": run_of(ask.params), "step": _step(ask)}
     for name in ("uri", "evidence", "summary", "subject", "reason"):
         if ask.params.get(name):
             given[name] = ask.params[name]
@@ -171,9 +176,30 @@ async def _finish(ask: Ask) -> Reply:
         asked.content.pop("subject", None)
     decider = deciding.done if action == "done" else deciding.drop
     asked.kind = "artifact" if action == "done" else "release"
-    said = await ask.say(asked, decider)
+    try:
+        said = await ask.service.say(asked, decider)
+    except RallyError as error:
+        if error.code in ("unknown-task", "not-owner"):
+            await _refuse_landed(ask, given["run"], given["step"])
+        raise
     task_id = {"id": given["step"], "run": given["run"]}
     return Reply({"action": action, "task": task_id, "fact": said.fact.doc}, said.warnings)
 
 
-_ACTIONS = {"add": _add, "list": _list, "take": _take, "done": _finish, "drop": _finish}
+async def _refuse_landed(ask: Ask, run: str, step: str) -> None:
+    landed = await ask.service.ledger.landings([(run, step)])
+    if ids := landed[run, step]:
+        raise Refused(
+            "already-closed", f"task {step} of run {run} has landed already: {ids[-1]}",
+            hint=f"rally show {ids[-1]}", details={"fact_id": ids[-1]},
+        )  # fmt: skip
+
+
+_ACTIONS: dict[str, Callable[[Ask], Awaitable[Reply]]] = {
+    "add": registration.add,
+    "list": _list,
+    "take": _take,
+    "done": _finish,
+    "drop": _finish,
+    "start": registration.start,
+}

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from shlex import quote
 from typing import Any
 
 from rally.facilitation.checks.closing import is_overdue
 from rally.facilitation.decide.dialogue import open_for
-from rally.facilitation.decide.tasks import ready_tasks
+from rally.facilitation.decide.tasks import takeable
 from rally.facilitation.projections.wake_due import due_cause
 from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Claim
@@ -66,7 +67,7 @@ def next_action(
             *_handoffs(state, tool, now_ms),
             *_resumptions(state, tool, now_ms),
             *_claims(state, tool, session_id, now_ms),
-            *_tasks(state, tool, run, now_ms),
+            *_tasks(state, caller, run, now_ms),
             *_reviews(state, tool),
         ],
         key=lambda candidate: candidate.order,
@@ -215,10 +216,14 @@ def _work_commands(tool: str, claim: Claim) -> list[str]:
     return [check, f"rally say artifact --tool {tool} --subject '…' --evidence '…'", release]
 
 
-def _tasks(state: RoomState, tool: str, run: str | None, now_ms: int) -> Iterator[Candidate]:
+def _tasks(
+    state: RoomState, caller: tuple[str, str | None], run: str | None, now_ms: int
+) -> Iterator[Candidate]:
+    tool = caller[0]
     runs = state.runs.values() if run is None else filter(None, [state.runs.get(run)])
     for one in runs:
-        for task in ready_tasks(state, one, now_ms):
+        # The best ones come first, and no more than these are shown.
+        for task in islice(takeable(state, one, caller, now_ms), 1 + ALTERNATIVES_MAX):
             suggested = {"run": one.run_id, "step": task.task_id, "paths": task.fact.paths}
             yield Candidate(
                 "take_task",

@@ -25,15 +25,25 @@ class Wants:
         keys: idempotency keys.
         steps: (run, step) pairs whose landings matter.
         retracted: ids of facts about to be withdrawn; what they were about is fetched too.
+        registered: (run, step) pairs about to be registered as tasks.
     """
 
     ids: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     steps: set[tuple[str, str]] = field(default_factory=set)
     retracted: set[str] = field(default_factory=set)
+    registered: set[tuple[str, str]] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.ids or self.keys or self.steps or self.retracted)
+
+    def merge(self, other: Wants) -> None:
+        """Want what another wants too."""
+        self.ids |= other.ids
+        self.keys |= other.keys
+        self.steps |= other.steps
+        self.retracted |= other.retracted
+        self.registered |= other.registered
 
     def add(self, kind: str, content: Mapping[str, Any]) -> None:
         """Add what one fact (or the content of a wish) needs."""
@@ -47,6 +57,7 @@ class Wants:
         run = content.get("run")
         self._add_conditions(content.get("until", ()), run)
         if kind == "task" and run:
+            self.registered.add((run, content.get("step", "")))
             steps = (*content.get("parent_steps", ()), content.get("step"))
             self.steps.update((run, step) for step in steps if step)
 
@@ -72,6 +83,7 @@ class Past:
         withdrawn: ids of facts to be retracted that were retracted before.
         ended: ids of standbys in `threads` that were ended for good (see `rules.ends_standby`).
         led: ids of blockers in `threads` whose author held the lead's seat when they were said.
+        registered: the task fact of each (run, step) pair that was asked for and has landed.
         tasks: of the run whose step an artifact to be retracted landed: its tasks, less withdrawn
             ones, in ledger order.
         pending: facts decided in this batch and not yet in the ledger, in order.
@@ -84,6 +96,7 @@ class Past:
     withdrawn: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     led: set[str] = field(default_factory=set)
+    registered: dict[tuple[str, str], Fact] = field(default_factory=dict)
     tasks: dict[str, list[Fact]] = field(default_factory=dict)
     pending: list[Fact] = field(default_factory=list)
 

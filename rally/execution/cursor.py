@@ -1,0 +1,107 @@
+"""How far a label has seen the room: the cursor that lets no activity be missed (contract X1).
+
+A small file in `.rally/watch/`, replaced as a whole, so a crash leaves the old one or the new one.
+It is kept per label and not in the ledger: how far a reader has read is nobody else's news. It moves
+on when a batch was dealt with, so a watcher that is killed in the middle does that batch again. An
+attempt is counted before it begins; a batch that brings down its watcher is given up like any other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from rally.facilitation.ledger.folder import ROOM_FOLDER
+
+_FOLDER = "watch"
+_NAME_CHARS = 40
+
+
+class Mark(NamedTuple):
+    """A place in the ledger.
+
+    Attributes:
+        seq: everything up to here was dealt with.
+        attempts: how often the batch behind it was tried.
+    """
+
+    seq: int
+    attempts: int = 0
+
+
+class Cursor:
+    """The cursor of one label in one room.
+
+    Args:
+        root: the room's root.
+        label: the watcher's label.
+    """
+
+    def __init__(self, root: str, label: str) -> None:
+        self._folder = Path(root, ROOM_FOLDER, _FOLDER)
+        readable = "".join(char if char.isalnum() or char in "._-" else "_" for char in label)
+        digest = sha256(label.encode()).hexdigest()[:12]
+        self._name = f"{readable[:_NAME_CHARS]}-{digest}"
+
+    def read(self) -> Mark | None:
+        """The mark; None where there is none, or none that can be read."""
+        try:
+            kept = orjson.loads((self._folder / f"{self._name}.json").read_bytes())
+            seq, attempts = int(kept["seq"]), int(kept["attempts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Mark(seq, attempts) if seq >= 0 and attempts >= 0 else None
+
+    def write(self, mark: Mark) -> None:
+        """Keep a mark; another watcher's that is further on stays.
+
+        Raises:
+            OSError: the old one is kept.
+        """
+        kept = self.read()
+        if kept is not None and kept > mark:
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        partial = self._folder / f".{self._name}.{os.getpid()}"
+        with partial.open("wb") as file:
+            file.write(orjson.dumps(mark._asdict()))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._folder / f"{self._name}.json")
+
+    def reset(self, mark: Mark) -> None:
+        """Keep a mark whatever was kept before: the ledger is another one.
+
+        Raises:
+            OSError: the old one is kept.
+        """
+        (self._folder / f"{self._name}.json").unlink(missing_ok=True)
+        self.write(mark)
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Whether it is this process's turn: calls of one label from cron may overlap.
+
+        Raises:
+            OSError: the room's folder cannot be written.
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(
+            self._folder / f"{self._name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(lock)

@@ -1,0 +1,177 @@
+"""task add and task start: the doors through which tasks of a run are registered (contract W4, W5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rally.facilitation.decide import registration as deciding
+from rally.facilitation.decide.context import Context
+from rally.facilitation.decide.registration import History, LookAgainError, Registration
+from rally.facilitation.intake import Asked, admit, check_caller
+from rally.facilitation.ledger.port import FactQuery
+from rally.facilitation.ops.common import Ask, Params, Reply
+from rally.facilitation.places import Place, canonical_path
+from rally.facilitation.service import RoomService
+from rally.facilitation.state.past import Wants
+from rally.facilitation.task_facts import show_task, wish_of
+from rally.facilitation.writer import Job, Outcome
+from rally.model.errors import Failure, UsageError
+from rally.model.fact import Fact
+from rally.model.text import check_identity
+
+REGISTRATIONS = frozenset({"run", "task"})
+_LOOKS_MAX = 10
+
+# What was decided (None: look again), and the facts that were written.
+Done = tuple[Registration | None, list[Fact]]
+
+
+def run_of(params: Params) -> str:
+    """The run that is named.
+
+    Raises:
+        UsageError: `missing-field`, or what is wrong with it.
+    """
+    run = params.get("run")
+    if not run:
+        raise UsageError("missing-field", "--run is missing", hint="--run RUN")
+    return check_identity(str(run), "--run")
+
+
+def wishes(place: Place, params: Params) -> list[Asked]:
+    """The checked wishes behind `add` or `start`, for the latter with the run's own first.
+
+    Raises:
+        UsageError: whatever is wrong with them.
+    """
+    caller = check_caller(params.get("tool"), params.get("session_id"))
+    run = run_of(params)
+
+    def canonical(raw: str) -> str:
+        return canonical_path(raw, place)
+
+    if params.get("action") == "add":
+        return [wish_of(params, run, caller, canonical)]
+    entries = params.get("tasks") or ()
+    if not entries:
+        raise UsageError("missing-field", "a run needs tasks", hint="rally workstream lint FILE")
+    name = params.get("workstream")
+    if not name:
+        raise UsageError("missing-field", "the workstream's name is missing", hint="workstream")
+    thread = params.get("thread")
+    given = {
+        "subject": name, "summary": params.get("description"), "run": run, "thread": thread,
+        "data": {"digest": str(params.get("digest", "")), "tasks": len(entries)},
+    }  # fmt: skip
+    asked = admit("note", caller, given, canonical)
+    asked.kind = "run"
+    tasks = [wish_of({"thread": thread, **one}, run, caller, canonical) for one in entries]
+    steps = {one.content["step"] for one in tasks}
+    if len(steps) < len(tasks):
+        raise UsageError("bad-value", "two tasks have the same id", hint="rally workstream lint")
+    return [asked, *tasks]
+
+
+async def add(ask: Ask) -> Reply:
+    """Register one task; the same task again answers the first fact.
+
+    Raises:
+        Refused: `task-exists`.
+    """
+    (asked,) = wishes(ask.place, ask.params)
+    (done, facts), warnings = await _submit(
+        ask, [asked], lambda context: deciding.register(context, [asked])
+    )
+    assert done is not None
+    fact = facts[0] if facts else done.known[asked.content["step"]]
+    data = {"action": "add", "task": show_task(fact), "fact": fact.doc, "replayed": not facts}
+    return Reply(data, warnings)
+
+
+async def start(ask: Ask) -> Reply:
+    """Register a run and all its tasks in one transaction (contract W4); repeatable.
+
+    Raises:
+        Refused: `run-exists`, `task-exists`; nothing was written.
+    """
+    run, *tasks = wishes(ask.place, ask.params)
+    run_id = run.content["run"]
+    for _ in range(_LOOKS_MAX):
+        history = await _history(ask.service, run_id)
+        run.content["key"] = await _key(ask.service, run_id, history.run)
+        # Only what is new is asked of the past; of two thousand tasks that landed long ago, history
+        # knows all that matters.
+        unknown = [one for one in tasks if one.content["step"] not in history.tasks]
+        (done, facts), warnings = await _submit(ask, [run, *unknown], _starter(run, tasks, history))
+        if done is not None:
+            break
+    else:
+        raise Failure("busy", f"run {run_id} kept changing; gave up", hint="try again")
+    fact = next((fact for fact in facts if fact.kind == "run"), history.run)
+    data = {
+        "action": "start",
+        "run": run_id,
+        "workstream": run.content["subject"],
+        "registered": [fact.step for fact in facts if fact.kind == "task"],
+        "already": list(done.known),
+        "replayed": not facts,
+        "fact": fact.doc if fact is not None else None,
+    }
+    return Reply(data, warnings)
+
+
+def _starter(
+    run: Asked, tasks: list[Asked], history: History
+) -> Callable[[Context], Registration | None]:
+    def decide(context: Context) -> Registration | None:
+        try:
+            return deciding.start(context, run, tasks, history)
+        except LookAgainError:
+            return None
+
+    return decide
+
+
+async def _submit(
+    ask: Ask, wanting: Iterable[Asked], decide: Callable[[Context], Registration | None]
+) -> tuple[Done, list[dict[str, str]]]:
+    """Decide and append as one job of the writer."""
+    wants = Wants()
+    for one in wanting:
+        wants.add(one.kind, one.content)
+
+    def run(context: Context) -> Outcome:
+        done = decide(context)
+        return Outcome(lambda facts: (done, facts), done.contents if done is not None else [])
+
+    job = Job(run, wants, renews=ask.caller())
+    answer: Done = await ask.service.writer.submit(job)
+    return answer, job.warnings
+
+
+async def _history(service: RoomService, run_id: str) -> History:
+    """What the ledger says of the run's registrations."""
+    facts = await service.ledger.select(FactQuery(kinds=REGISTRATIONS, run=run_id))
+    gone = await service.ledger.retracted([fact.event_id for fact in facts])
+    known = History()
+    for fact in facts:
+        if fact.get("trust") == "untrusted":
+            continue
+        if fact.kind == "run":
+            known.run = known.run if fact.event_id in gone else fact
+        elif fact.event_id in gone:
+            known.withdrawn.add(fact.step or "")
+        else:
+            known.tasks[fact.step or ""] = fact
+    known.withdrawn -= known.tasks.keys()
+    return known
+
+
+async def _key(service: RoomService, run_id: str, started: Fact | None) -> str:
+    """The key of the run fact in force, or else one that no fact has."""
+    if started is not None and started.get("key"):
+        return str(started.doc["key"])
+    key = f"run:{run_id}"
+    while found := (await service.ledger.by_key([key])).get(key):
+        key = f"run:{run_id}~{found.event_id}"
+    return key
