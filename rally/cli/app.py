@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from rally.cli.command import VerbGroup
 from rally.cli.parse import command_of, parse, says_json
-from rally.cli.plan import Answered, OutputClosedError, Parsed, Takeover
+from rally.cli.plan import Answered, OutputClosedError, Parsed, Takeover, Text
 from rally.cli.registry import CLIENT, FACILITATION, build_root
-from rally.cli.run import carry_out, fail, unknown_state
+from rally.cli.run import carry_out, fail, tell, unknown_state
 from rally.cli.terminal import emit, own_call
 from rally.model.clock import Clock, SystemClock
 from rally.model.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, RallyError
@@ -94,6 +94,8 @@ def _main(argv: list[str]) -> int:
     except Exception as error:
         problem = unknown_state(error)
         return fail(call, problem, command=command_of(argv), wants_json=says_json(argv))
+    if isinstance(parsed.plan, Text):
+        return tell(call, parsed.plan, command=parsed.command, wants_json=parsed.wants_json)
     if isinstance(parsed.plan, Takeover):
         return parsed.plan.run()
     return _in_loop(parsed, call)

@@ -175,7 +175,6 @@ class VerbGroup(click.Group):
         entries: those that are loaded when they are called.
         example, exits: as for `Verb`.
         default: answers the plan when none is named; without it that is a usage error.
-        is_client: its commands run in their caller's own process (asked of the root).
     """
 
     def __init__(
@@ -186,7 +185,6 @@ class VerbGroup(click.Group):
         example: str,
         exits: Iterable[int] | dict[int, str] = (0, 1, 2),
         default: Callable[[click.Context], Any] | None = None,
-        is_client: bool = False,
         **more: Any,
     ) -> None:
         super().__init__(name, callback=self._without_command, invoke_without_command=True, **more)
@@ -195,7 +193,8 @@ class VerbGroup(click.Group):
         self.example = example
         meanings = exits if isinstance(exits, dict) else {}
         self.exits = {code: meanings.get(code) or EXITS[code] for code in exits}
-        self.is_client = is_client
+        # Whether its commands run in their caller's own process; asked of the root.
+        self.is_client = False
         self._default = default
 
     def _without_command(self) -> Any:

@@ -14,6 +14,7 @@ from rally.cli.command import Entry, VerbGroup
 from rally.cli.plan import Text
 
 _HERE = "rally.cli.commands"
+_RUNNERS = "rally.execution"
 
 PART, LOOK, FAN_OUT, STEER, RUN, CARE = (
     "Take part",
@@ -51,6 +52,8 @@ CLIENT: tuple[Entry, ...] = (
         "workstream", f"{_HERE}.workstream:workstream",
         "Plan a fan-out: lint, packets, start, status, verify.", FAN_OUT,
     ),
+    Entry("watch", f"{_RUNNERS}.watch_command:watch", "Wake whoever is due; act on news.", RUN),
+    Entry("hold", f"{_RUNNERS}.hold_command:hold", "Run a command while a claim is held.", RUN),
     Entry("init", f"{_HERE}.ledger:init", "Make a room here.", CARE),
     Entry("verify", f"{_HERE}.ledger:verify", "Prove that the history is whole.", CARE),
     Entry("daemon", f"{_HERE}.daemon:daemon", "Start, stop and watch the background process.", CARE),
@@ -87,8 +90,8 @@ def build_root(entries: Sequence[Entry], *, is_client: bool = False) -> VerbGrou
         example="rally room",
         exits=(0, 1, 2, 3, 4, 130),
         default=_help_of,
-        is_client=is_client,
     )
+    root.is_client = is_client
     root.params.append(
         click.Option(
             ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version,

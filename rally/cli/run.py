@@ -90,6 +90,12 @@ def fail(call: ArgvCall, error: RallyError, *, command: str, wants_json: bool) -
     return error.exit_code
 
 
+def tell(call: ArgvCall, plan: Text, *, command: str, wants_json: bool) -> int:
+    """Write a finished answer in the form that was asked for; its exit code."""
+    call.out(envelope.answer(command, plan.data) if wants_json else plan.text.encode())
+    return 0
+
+
 def _refuse(session: Session, error: RallyError) -> int:
     if session.command in CHECKS and isinstance(error, Failure):
         error = Failure(
@@ -117,11 +123,7 @@ async def _perform(parsed: Parsed, session: Session) -> int:
         case Stream():
             return await plan.run(session)
         case Text():
-            if session.wants_json:
-                session.call.out(envelope.answer(session.command, plan.data))
-            else:
-                session.call.out(plan.text.encode())
-            return 0
+            return tell(session.call, plan, command=session.command, wants_json=session.wants_json)
         case Takeover():
             raise UsageError(
                 "usage", f"{session.command} cannot run inside the daemon",

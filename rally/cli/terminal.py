@@ -10,6 +10,7 @@ from functools import partial
 from rally.cli.call import ArgvCall
 from rally.cli.plan import OutputClosedError
 from rally.cli.standard_input import INPUT_BYTES_MAX
+from rally.wire.names import FORWARDED, verb_of
 
 
 def own_call(argv: Sequence[str]) -> ArgvCall:
@@ -18,7 +19,10 @@ def own_call(argv: Sequence[str]) -> ArgvCall:
     Standard input is read where a word asks for it, as the relay does.
     """
     is_terminal = os.isatty(1)
-    wants_input = any(word == "-" or word.endswith("=-") for word in argv)
+    # The other verbs read none; the words behind a runner's verb may be another program's.
+    wants_input = verb_of(list(argv)) in FORWARDED and any(
+        word == "-" or word.endswith("=-") for word in argv
+    )
     return ArgvCall(
         cwd=_folder(),
         env=dict(os.environ),

@@ -123,6 +123,21 @@ class MemoryParams(_Params):
     if_version: StrictInt | None = None
 
 
+class SessionParams(_Params):
+    """What runners tell of managed sessions; `tool` is who runs them, `target` the agent's."""
+
+    action: StrictStr
+    agent: StrictStr | None = None
+    name: StrictStr | None = None
+    target: StrictStr | None = None
+    avoid: list[StrictStr] = []
+    dry_run: StrictBool = False
+    id: StrictStr | None = None
+    status: StrictStr | None = None
+    reason: StrictStr | None = None
+    data: dict[str, Any] = {}
+
+
 _BY_OPERATION: dict[str, type[_Params]] = {
     "say": SayParams,
     "enter": SayParams,
@@ -132,6 +147,7 @@ _BY_OPERATION: dict[str, type[_Params]] = {
     "mission": SeatParams,
     "task": TaskParams,
     "memory": MemoryParams,
+    "session": SessionParams,
 }
 
 

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import orjson
 
 from rally.facilitation.ledger.folder import ROOM_FOLDER
+from rally.model.errors import Failure
 
 _FOLDER = "watch"
 _NAME_CHARS = 40
@@ -59,49 +61,55 @@ class Cursor:
             return None
         return Mark(seq, attempts) if seq >= 0 and attempts >= 0 else None
 
-    def write(self, mark: Mark) -> None:
+    def write(self, mark: Mark, *, anew: bool = False) -> None:
         """Keep a mark; another watcher's that is further on stays.
 
+        Args:
+            anew: keep it in any case: the ledger is another one.
+
         Raises:
-            OSError: the old one is kept.
+            Failure: `unwritable`; the old one is kept.
         """
-        kept = self.read()
+        kept = None if anew else self.read()
         if kept is not None and kept > mark:
             return
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         partial = self._folder / f".{self._name}.{os.getpid()}"
-        with partial.open("wb") as file:
-            file.write(orjson.dumps(mark._asdict()))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._folder / f"{self._name}.json")
-
-    def reset(self, mark: Mark) -> None:
-        """Keep a mark whatever was kept before: the ledger is another one.
-
-        Raises:
-            OSError: the old one is kept.
-        """
-        (self._folder / f"{self._name}.json").unlink(missing_ok=True)
-        self.write(mark)
+        with self._writing():
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            with partial.open("wb") as file:
+                file.write(orjson.dumps(mark._asdict()))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._folder / f"{self._name}.json")
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Whether it is this process's turn: calls of one label from cron may overlap.
 
         Raises:
-            OSError: the room's folder cannot be written.
+            Failure: `unwritable`.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(
-            self._folder / f"{self._name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        with self._writing():
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            lock = os.open(self._folder / f"{self._name}.lock", flags, 0o600)
         try:
+            is_ours = True
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                yield False
-            else:
-                yield True
+                is_ours = False
+            yield is_ours
         finally:
             os.close(lock)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Failure(
+                "unwritable",
+                f"how far the watcher is cannot be kept: {error.filename}: {error.strerror}",
+                hint=f"ls -ld {quote(str(self._folder.parent))}",
+            ) from error

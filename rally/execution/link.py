@@ -55,11 +55,15 @@ class Link:
         if self._identity is None:  # it may come into being while it is waited for
             self._identity = identity
         if identity != self._identity:
-            raise Failure(
-                "room-gone",
-                f"the room in {self.root} was removed or replaced",
-                hint=f"rally init --room {quote(self.root)}",
-            )
+            raise self.gone()
+
+    def gone(self) -> Failure:
+        """The error of a room that is no longer there."""
+        return Failure(
+            "room-gone",
+            f"the room in {self.root} was removed or replaced",
+            hint=f"rally init --room {quote(self.root)}",
+        )
 
     async def call(self, op: str, /, **params: Any) -> Answer:
         """Ask; a question, or a `say` with a key.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from secrets import randbelow
 from typing import Any
@@ -18,7 +18,7 @@ from rally.execution.reporter import Reporter
 from rally.execution.stop import Stop
 from rally.execution.surroundings import activity_env
 from rally.model.clock import Clock, to_rfc3339
-from rally.model.errors import Failure, RallyError, Refused
+from rally.model.errors import RallyError, Refused
 
 
 @dataclass(slots=True)
@@ -89,12 +89,7 @@ class News:
         if self.command is None or self.is_dry:
             yield self.command is not None
             return
-        try:
-            turn = self.cursor.turn()
-            is_ours = turn.__enter__()
-        except OSError as error:
-            raise self._unkept(error) from error
-        with closing_turn(turn):
+        with self.cursor.turn() as is_ours:
             if not is_ours:
                 self.reporter.tell("skipped", reason="running-elsewhere", detail="activity")
             yield is_ours
@@ -216,19 +211,8 @@ class News:
 
     def _keep(self, mark: Mark, *, anew: bool = False) -> None:
         self._mark = mark
-        if not self.link.has_room():
-            return
-        try:
-            if anew:
-                self.cursor.reset(mark)
-            else:
-                self.cursor.write(mark)
-        except OSError as error:
-            raise Failure(
-                "unwritable",
-                f"the place of {self.label} in the room cannot be kept: {error.strerror}",
-                hint=f"ls -ld {self.link.root}/.rally",
-            ) from error
+        if self.link.has_room():
+            self.cursor.write(mark, anew=anew)
 
 
 async def quietly(task: asyncio.Task[None]) -> None:

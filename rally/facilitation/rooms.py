@@ -48,6 +48,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "mission": ("say", "mission"),
     "task": ("tasks", "task"),
     "memory": ("memory", "memory"),
+    "session": ("sessions", "session"),
     "check": ("check", "check"),
     "check-ci": ("check", "ci"),
     "room": ("ask", "room"),
@@ -86,6 +87,8 @@ def creates(op: str, params: Params) -> bool:
         return params.get("text") is not None
     if op == "memory":
         return params.get("action") == "set"
+    if op == "session":
+        return params.get("action") in ("start", "adopt") and not params.get("dry_run")
     return op == "task" and params.get("action") in ("add", "start")
 
 
@@ -97,7 +100,7 @@ def check_at_door(op: str, place: Place, params: Params) -> None:
     """
     if op in ("say", "enter"):
         wish(place, params if op == "say" else {**params, "kind": "enter"})
-    elif op in ("task", "memory"):
+    elif op in ("task", "memory", "session"):
         import_module(f"rally.facilitation.ops.{OPERATIONS[op][0]}").door(place, params)
 
 

@@ -51,6 +51,9 @@ CODES: dict[str, tuple[int, str]] = {
     "not-clean": (2, "the descriptor does not lint clean"),
     "bad-range": (2, "the commit range cannot be read by git"),
     "not-a-repository": (2, "the command needs a git working tree"),
+    "unknown-agent": (2, "`run` knows no agent of this name, and no command was given"),
+    "unknown-session": (2, "no managed session has this name or tool id"),
+    "ambiguous-session": (2, "several managed sessions have this name or tool id"),
     # refusals
     "claim-conflict": (3, "another owner's live claim overlaps"),
     "deadlock": (3, "waiting would close a cycle of waits"),
@@ -67,6 +70,9 @@ CODES: dict[str, tuple[int, str]] = {
     "version-conflict": (3, "the value has another version than the one named"),
     "nothing-ready": (3, "no task of the run can be taken now"),
     "stale-fence": (3, "the claim behind this fence has ended"),
+    "name-taken": (3, "a managed session has this name"),
+    "pane-taken": (3, "the tmux pane belongs to a managed session"),
+    "worktree-dirty": (3, "the worktree holds changes that are not committed"),
     # failures
     "unavailable": (1, "the question cannot be answered: no ledger, no daemon, or no time left"),
     "corrupt-ledger": (1, "the ledger file is damaged"),
@@ -76,6 +82,12 @@ CODES: dict[str, tuple[int, str]] = {
     "unwritable": (1, "the room's folder or file cannot be written"),
     "busy": (1, "another process kept the ledger locked for too long"),
     "no-daemon": (1, "the daemon cannot be started or reached"),
+    "no-tmux": (1, "tmux is not installed or not in PATH"),
+    "tmux-failed": (1, "tmux refused, or did not answer in time"),
+    "start-failed": (1, "the agent's command cannot be started, or ended at once"),
+    "session-gone": (1, "the session has no pane that could be read or written"),
+    "worktree-failed": (1, "git cannot make or remove the worktree"),
+    "undelivered": (1, "the text was neither delivered nor recorded"),
     "foreign-runtime-dir": (1, "the runtime folder belongs to another user or is open to others"),
     "internal": (1, "rally met a state that it does not know"),
 }

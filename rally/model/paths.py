@@ -139,11 +139,16 @@ def overlap(a: str, b: str) -> bool:
 
 def beyond_stems(a: str, b: str) -> bool:
     """Whether two paths whose stems meet also share a path behind a `**`."""
-    if ANY_DEPTH not in a and ANY_DEPTH not in b:
+    if not (_goes_deep(a) or _goes_deep(b)):
         return True
     if not (names_file(a) or names_file(b)):
         return True  # below whatever one side matches there may lie what the other one wants
     return _share(_reach(a), _reach(b))
+
+
+def _goes_deep(path: str) -> bool:
+    """Whether a segment is `**`; next to other characters it is just `*`."""
+    return ANY_DEPTH in path and ANY_DEPTH in path.split("/")
 
 
 def names_file(path: str) -> bool:
@@ -201,7 +206,7 @@ def covers(outer: str, inner: str) -> bool:
         outer, inner: canonical paths or patterns.
     """
     # `**/*.py` stands for files only: all of `inner` has to be read, not just its beginning.
-    whole = ANY_DEPTH in outer and names_file(outer)
+    whole = _goes_deep(outer) and names_file(outer)
     if whole and not names_file(inner):
         return False
     want, have = _without_idle_stars(outer), _without_idle_stars(inner)

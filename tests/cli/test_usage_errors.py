@@ -10,7 +10,7 @@ from cli_terminal import Terminal
 WRONG = [
     (("sya", "note"), "usage", "'sya'", "rally say"),
     (("frobnicate",), "usage", "'frobnicate'", "rally --help"),
-    (("--frob",), "usage", "'--frob'", "rally --help"),
+    (("--xyzzy",), "usage", "'--xyzzy'", "rally --help"),
     (("say",), "usage", "needs KIND", "rally say claim --tool claude:1"),
     (("say", "nte", "--tool", "a:1"), "unknown-kind", "'nte'", "rally say note"),
     (("say", "run", "--tool", "a:1"), "not-sayable", "'run'", "rally workstream start --help"),
@@ -85,7 +85,7 @@ async def test_wrong_words_are_named_and_put_right(
     assert result.error["code"] == code
     assert message in result.error["message"]
     assert result.error["hint"].startswith(hint)
-    assert not (rally.cwd / ".rally").exists()
+    assert (await rally.json("room"))["head"] == 0
 
 
 @pytest.mark.parametrize(

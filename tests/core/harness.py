@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from rally.facilitation.history import gather
 from rally.facilitation.ledger.memory import MemoryLedger, MemoryStore
+from rally.facilitation.ledger.port import Ledger
 from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.places import find_place
 from rally.facilitation.rooms import Rooms, operation
@@ -90,20 +91,20 @@ class Room:
 
     def folded(self, kept: bytes | None = None) -> bytes:
         """The state folded from all facts, or from those after a kept state, one at a time."""
-        return self.run(self._fold(kept))
-
-    async def _fold(self, kept: bytes | None) -> bytes:
-        state = load(kept) if kept is not None else RoomState()
-        ledger = self.service(0).ledger
-        for fact in await ledger.tail(state.head_seq, 10_000):
-            past = await gather(ledger, wants_of([fact]), before_seq=fact.seq)
-            fold(state, fact, past)
-        return dump(state)
+        return self.run(_fold(self.service(0).ledger, kept))
 
     def close(self) -> None:
         """Let go of everything."""
         self.loop.close()
         shutil.rmtree(self.root)
+
+
+async def _fold(ledger: Ledger, kept: bytes | None) -> bytes:
+    state = load(kept) if kept is not None else RoomState()
+    for fact in await ledger.tail(state.head_seq, 10_000):
+        past = await gather(ledger, wants_of([fact]), before_seq=fact.seq)
+        fold(state, fact, past)
+    return dump(state)
 
 
 class MemoryRoom(Room):

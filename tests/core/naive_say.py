@@ -129,7 +129,7 @@ def _release(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
 
 def is_person(tool: str) -> bool:
     """Whether a tool id stands for a person."""
-    return tool.split(":")[0] == "human"
+    return tool.partition(":")[0] == "human"
 
 
 def _artifact(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
@@ -213,9 +213,7 @@ def _receipt(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
 def moves(history: History, handoff: Doc, now_ms: int) -> bool:
     """Whether a claim goes over when this handoff is accepted (contract C10)."""
     claim = history.find(handoff["claim"]) if "claim" in handoff else None
-    return claim is not None and any(
-        life.claim is claim for life in history.live_claims(now_ms)
-    )
+    return claim is not None and any(life.claim is claim for life in history.live_claims(now_ms))
 
 
 def _wake(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:

@@ -21,11 +21,18 @@ def registered(history: History, run: str) -> dict[str, Doc]:
     return {one["step"]: one for one in history.standing("task") if one["run"] == run}
 
 
-def add(history: History, run: str, task_id: str) -> list[str]:
-    """Kinds that registering a task writes."""
-    if task_id in registered(history, run):
+def add(history: History, run: str, asked: Doc) -> list[str]:
+    """Kinds that registering a task writes: none when it is known with the same content."""
+    known = registered(history, run).get(asked["id"])
+    if known is None:
+        return ["task"]
+    content = {
+        "subject": asked["intent"], "paths": asked["owns"], "parent_steps": asked["depends_on"],
+        "data": {"read_only": asked["read_only"], "priority": asked["priority"]},
+    }  # fmt: skip
+    if any(known.get(name, []) != value for name, value in content.items()):
         raise No("task-exists")
-    return ["task"]
+    return []
 
 
 def ready(history: History, run: str, now_ms: int) -> list[Doc]:
@@ -53,15 +60,15 @@ def take(history: History, caller: Party, run: str, now_ms: int) -> Taking:
     raise No("nothing-ready")
 
 
-def finish(history: History, caller: Party, run: str, task_id: str) -> Doc:
-    """The caller's claim that `task done` or `task drop` must end."""
+def finish(history: History, caller: Party, run: str, task_id: str) -> list[str]:
+    """Kinds that giving a task back writes: the end of each claim by which the caller holds it."""
     mine = [
-        life.claim
+        "release"
         for life in history.open_claims()
         if step_of(life.claim) == (run, task_id) and same_owner(life.owner(), caller)
     ]
     if mine:
-        return mine[-1]
-    landed = history.landed()
-    open_run = any(step_of(one) not in landed for one in registered(history, run).values())
-    raise No("not-owner" if open_run and task_id in registered(history, run) else "unknown-task")
+        return mine
+    if (run, task_id) in history.landed():
+        raise No("already-closed")
+    raise No("not-owner" if task_id in registered(history, run) else "unknown-task")

@@ -41,7 +41,7 @@ modes = st.sampled_from([None, "shared", "exclusive"])
 steps = st.one_of(st.none(), st.sampled_from(STEPS))
 keys = st.sampled_from([None, None, None, "k1", "k2", "k3"])
 tools = st.sampled_from(TOOLS)
-states = st.sampled_from(["acked", "accepted", "rejected", "done"])
+states = st.sampled_from(["acked", "accepted", "accepted", "accepted", "rejected", "done"])
 
 
 def given(**values: Any) -> Doc:
@@ -61,24 +61,20 @@ class Life(RoomMachine):
         for caller in inside:
             self.say(0, Wish("enter", caller))
 
-    @rule(door=doors, caller=callers, paths=maybe_paths, key=keys)
-    def enter(self, door: int, caller: Party, paths: list[str], key: str | None) -> None:
-        self.say(door, Wish("enter", caller, given(paths=paths, key=key)))
+    @rule(door=doors, caller=callers, inside=st.sampled_from([True, True, False]), key=keys)
+    def come_or_go(self, door: int, caller: Party, inside: bool, key: str | None) -> None:
+        self.say(door, Wish("enter" if inside else "leave", caller, given(key=key)))
 
-    @rule(door=doors, caller=callers)
-    def leave(self, door: int, caller: Party) -> None:
-        self.say(door, Wish("leave", caller))
-
-    @rule(door=doors, caller=callers, action=st.sampled_from(["take", "give", "drop"]), to=tools)
+    @rule(door=doors, caller=callers, to=tools,
+          action=st.sampled_from(["take", "take", "give", "drop", "mission"]))  # fmt: skip
     def lead(self, door: int, caller: Party, action: str, to: str) -> None:
+        if action == "mission":
+            text = self.subject()
+            self.say(door, Wish("mission", caller, {"summary": text}), "mission", text=text)
+            return
         status = {"take": "taken", "give": "given", "drop": "dropped"}[action]
         wish = Wish("lead", caller, given(status=status, target=to if action == "give" else None))
         self.say(door, wish, "lead", action=action, to=to)
-
-    @rule(door=doors, caller=callers)
-    def mission(self, door: int, caller: Party) -> None:
-        text = self.subject()
-        self.say(door, Wish("mission", caller, {"summary": text}), "mission", text=text)
 
     # -- claims --------------------------------------------------------------------------------
 
@@ -98,7 +94,9 @@ class Life(RoomMachine):
     @rule(door=doors, asked=st.lists(st.tuples(doors, callers, path_lists, modes), max_size=4))
     def claims_at_once(self, door: int, asked: list[tuple[int, Party, list[str], Any]]) -> None:
         """Of several claims begun together, what the ledger grants in its order is right."""
-        wishes = [Wish("claim", who, given(paths=paths, mode=mode)) for _, who, paths, mode in asked]
+        wishes = [
+            Wish("claim", who, given(paths=paths, mode=mode)) for _, who, paths, mode in asked
+        ]
         params = [
             (at, {"kind": "claim", "tool": w.caller[0], "session_id": w.caller[1], **w.given})
             for (at, *_), w in zip(asked, wishes, strict=True)
@@ -106,6 +104,7 @@ class Life(RoomMachine):
         answers = self.room.all_at_once(params)
         self.compare_in_the_ledgers_order(wishes, answers)
 
+    @precondition(lambda self: self.has("claim"))
     @rule(door=doors, caller=callers)
     def renew(self, door: int, caller: Party) -> None:
         self.say(door, Wish("renew", caller))
@@ -138,11 +137,12 @@ class Life(RoomMachine):
     def task_add(
         self, door: int, caller: Party, task_id: str, owns: list[str], after: bool, priority: int
     ) -> None:
-        depends_on = [one for one in STEPS if one != task_id] if after else []
-        self.task(
-            door, caller, "add", lambda: add(self.history, "r", task_id), id=task_id, intent="do it",
-            owns=owns, read_only=not owns, depends_on=depends_on, priority=priority,
-        )  # fmt: skip
+        asked = {
+            "id": task_id, "intent": "do it", "owns": owns, "read_only": not owns,
+            "depends_on": [one for one in STEPS if one != task_id] if after else [],
+            "priority": priority,
+        }  # fmt: skip
+        self.task(door, caller, "add", lambda: add(self.history, "r", asked), **asked)
 
     @precondition(lambda self: self.has("task"))
     @rule(door=doors, caller=callers)
@@ -155,11 +155,12 @@ class Life(RoomMachine):
         self.task(door, caller, "take", expected)
 
     @precondition(lambda self: self.has("task", "claim"))
-    @rule(door=doors, caller=callers, task_id=st.sampled_from(STEPS), action=st.sampled_from(["done", "drop"]))  # fmt: skip
+    @rule(door=doors, caller=callers, task_id=st.sampled_from(STEPS),
+          action=st.sampled_from(["done", "drop"]))  # fmt: skip
     def task_end(self, door: int, caller: Party, task_id: str, action: str) -> None:
         def expected() -> list[str]:
-            finish(self.history, caller, "r", task_id)
-            return ["artifact", "release"] if action == "done" else ["release"]
+            ended = finish(self.history, caller, "r", task_id)
+            return ["artifact", *ended] if action == "done" else ended
 
         self.task(door, caller, action, expected, id=task_id)
 
@@ -223,10 +224,9 @@ class Life(RoomMachine):
         self.say(door, Wish("decision", caller, given(subject=self.subject(), ref=ref, **asked)))
 
     @rule(door=doors, caller=callers, to=st.sampled_from([*TOOLS, "all", "all"]),
-          pick=maybe_picks, intent=st.sampled_from(INTENTS), ack_within=st.sampled_from([None, "10m"]))  # fmt: skip
-    def handoff(
-        self, door: int, caller: Party, to: str, pick: int | None, **asked: Any
-    ) -> None:
+          pick=maybe_picks, intent=st.sampled_from(INTENTS),
+          ack_within=st.sampled_from([None, "10m"]))  # fmt: skip
+    def handoff(self, door: int, caller: Party, to: str, pick: int | None, **asked: Any) -> None:
         claim = self.pick(pick, "claim") if pick is not None and self.has("claim") else None
         wanted = given(subject=self.subject(), target=to, claim=claim, **asked)
         self.say(door, Wish("handoff", caller, wanted))
@@ -250,8 +250,8 @@ class Life(RoomMachine):
             self.say(door, Wish("receipt", who, given(ref=one["event_id"], state=state)))
 
     @rule(door=doors, caller=callers, step=steps, wake_after=st.sampled_from([None, "+60s", "+1h"]),
-          pick=picks, conditions=st.lists(st.sampled_from(["free", "fact", "step"]), max_size=2, unique=True),
-          path=st.sampled_from(PATHS))  # fmt: skip
+          pick=picks, path=st.sampled_from(PATHS),
+          conditions=st.lists(st.sampled_from(["free", "fact", "step"]), max_size=2, unique=True))  # fmt: skip
     def standby(
         self, door: int, caller: Party, conditions: list[str], pick: int, path: str, **asked: Any
     ) -> None:
@@ -261,14 +261,18 @@ class Life(RoomMachine):
     def condition(self, form: str, pick: int, path: str) -> str:
         """A condition to wait for."""
         fact = self.pick(pick, "blocker", "handoff", "claim", "artifact", "standby", "risk")
-        return {"free": f"free:{path}", "step": f"step:{STEPS[pick % 2]}", "fact": f"fact:{fact}"}[form]
+        return {"free": f"free:{path}", "step": f"step:{STEPS[pick % 2]}", "fact": f"fact:{fact}"}[
+            form
+        ]
 
     @precondition(lambda self: self.has("standby"))
     @rule(door=doors, caller=callers, pick=picks)
     def wake(self, door: int, caller: Party, pick: int) -> None:
         self.say(door, Wish("wake", caller, {"ref_standby": self.pick(pick, "standby")}))
 
-    @rule(door=doors, caller=callers, pick=picks, kind=st.sampled_from(WITHDRAWN), own=st.booleans())
+    @rule(
+        door=doors, caller=callers, pick=picks, kind=st.sampled_from(WITHDRAWN), own=st.booleans()
+    )
     def retract(self, door: int, caller: Party, pick: int, kind: str, own: bool) -> None:
         if not self.has(kind):
             kind = "note"

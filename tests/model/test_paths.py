@@ -85,6 +85,9 @@ def test_overlap_is_symmetric(a: str, b: str) -> None:
 
 
 @given(any_path)
+@example("?**/?.a")
+@example("**/?.a")
+@example("x/**/y.a")
 def test_everything_overlaps_itself_the_whole_room_and_what_lies_under_it(path: str) -> None:
     """A path is under itself, under `.`, and above its children."""
     assert overlap(path, path)

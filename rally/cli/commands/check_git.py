@@ -59,7 +59,10 @@ def _work(phase: str, options: dict[str, Any], paths: Paths) -> Work:
 
 def _staged(session: Session, top: str) -> list[str]:
     call = session.call
-    return staged_paths(call.cwd, call.env, git_dir=git_dir_of(top) or "")
+    git_dir = git_dir_of(top)
+    if git_dir is None:  # a bare repository has no index
+        raise _no_working_tree(call.cwd)
+    return staged_paths(call.cwd, call.env, git_dir=git_dir)
 
 
 def _changed(commits: str, session: Session, top: str) -> list[str]:
@@ -83,11 +86,15 @@ def _top(cwd: str) -> str:
     """The root of the working tree that a folder is in."""
     repository = find_repository(os.path.realpath(cwd or "/"))
     if repository is None or repository.top is None:
-        raise UsageError(
-            "not-a-repository", f"there is no git working tree around {cwd!a}",
-            hint="rally check before-write --path …",
-        )  # fmt: skip
+        raise _no_working_tree(cwd)
     return repository.top
+
+
+def _no_working_tree(cwd: str) -> UsageError:
+    return UsageError(
+        "not-a-repository", f"there is no git working tree around {cwd!a}",
+        hint="rally check before-write --path …",
+    )  # fmt: skip
 
 
 def _in_room(session: Session, top: str, names: list[str]) -> tuple[list[str], Warnings]:

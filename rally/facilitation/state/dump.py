@@ -14,6 +14,7 @@ from rally.facilitation.state.entities import (
     Blocker,
     Handoff,
     Lead,
+    ManagedSession,
     Presence,
     Run,
     Standby,
@@ -23,7 +24,7 @@ from rally.facilitation.state.room import RoomState
 from rally.facilitation.state.rules import claim_of
 from rally.model.fact import Fact, from_body
 
-STATE_FORMAT = "1"
+STATE_FORMAT = "2"
 
 
 def _pack(fact: Fact) -> list[str]:
@@ -61,6 +62,8 @@ def dump(state: RoomState) -> bytes:
                        for t in run.tasks.values()], sorted(run.landed)]
                      for run in state.runs.values()],
             "memory": [_pack(fact) for fact in state.memory.values()],
+            "sessions": [[_pack(s.fact), _pack(s.started) if s.started else None]
+                         for s in state.sessions.values()],
         }
     )  # fmt: skip
 
@@ -108,6 +111,9 @@ def load(payload: bytes) -> RoomState:
             run.tasks[task_id] = Task(task_id, fact, tuple(depends_on), priority, read_only)
         state.runs[run_id] = run
     state.memory = {fact.doc["subject"]: fact for fact in _by_id(doc["memory"]).values()}
+    for packed, started in doc["sessions"]:
+        session = ManagedSession(_unpack(packed), _unpack(started) if started else None)
+        state.sessions[session.fact.get("subject", "")] = session
     return state
 
 

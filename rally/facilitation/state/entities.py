@@ -110,6 +110,20 @@ class Run:
 
 
 @dataclass(slots=True)
+class ManagedSession:
+    """A managed agent session that nobody has ended.
+
+    Attributes:
+        fact: opened it; its event id is the session id that the agent was given.
+        started: says in which pane the agent runs; None while it is being started, and for one
+            that was adopted.
+    """
+
+    fact: Fact
+    started: Fact | None = None
+
+
+@dataclass(slots=True)
 class Waiter:
     """A claim that waits in the queue of this process (contract C8)."""
 

@@ -14,6 +14,7 @@ from rally.facilitation.state.entities import (
     Blocker,
     Handoff,
     Lead,
+    ManagedSession,
     Presence,
     Run,
     Standby,
@@ -224,6 +225,20 @@ def _mission(state: RoomState, fact: Fact, past: Past) -> None:
     state.mission = fact
 
 
+def _session(state: RoomState, fact: Fact, past: Past) -> None:
+    name, status = fact.get("subject", ""), fact.get("status")
+    if status in rules.OPENS_SESSION:
+        state.sessions[name] = ManagedSession(fact)
+        return
+    session = state.sessions.get(name)
+    if session is None or session.fact.event_id != fact.ref:
+        return
+    if status == "started":
+        session.started = fact
+    else:
+        del state.sessions[name]
+
+
 _HANDLERS: dict[str, Callable[[RoomState, Fact, Past], None]] = {
     "enter": _enter,
     "leave": _leave,
@@ -243,5 +258,6 @@ _HANDLERS: dict[str, Callable[[RoomState, Fact, Past], None]] = {
     "memory": _memory,
     "lead": _lead,
     "mission": _mission,
+    "session": _session,
     "retract": withdraw,
 }

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rally.facilitation.state import rules
-from rally.facilitation.state.entities import Blocker, Handoff, Run, Standby
+from rally.facilitation.state.entities import Blocker, Handoff, ManagedSession, Run, Standby
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
-_Entity = TypeVar("_Entity", Fact, Blocker, Handoff, Standby)
+_Entity = TypeVar("_Entity", Fact, Blocker, Handoff, ManagedSession, Standby)
 
 
 def withdraw(state: RoomState, fact: Fact, past: Past) -> None:
@@ -61,6 +61,10 @@ def _undo(state: RoomState, target: Fact, past: Past) -> None:  # noqa: C901, PL
                 del state.memory[target.doc["subject"]]
         case "task":
             _unregister(state, target)
+        case "session":
+            name = target.get("subject", "")
+            if name in state.sessions and state.sessions[name].fact.event_id == target_id:
+                del state.sessions[name]
         case "enter":
             presence, session = state.tools.get(target.tool), target.session_id or ""
             if presence is not None and presence.sessions.get(session) == target.seq:
@@ -130,6 +134,8 @@ def _reopen(state: RoomState, fact: Fact, answers: list[Fact], past: Past) -> No
             _reopen_handoff(state, fact, answers)
         case "standby" if not kinds & {"wake", "artifact"} and fact.event_id not in state.standbys:
             _reopen_standby(state, fact, past)
+        case "session":
+            _reopen_session(state, fact, answers)
         case _:
             pass
 
@@ -161,10 +167,23 @@ def _reopen_standby(state: RoomState, fact: Fact, past: Past) -> None:
     state.standbys = _oldest_first(state.standbys)
 
 
+def _reopen_session(state: RoomState, fact: Fact, answers: list[Fact]) -> None:
+    """A session whose end was withdrawn; its name may belong to another by now."""
+    told = [answer for answer in answers if answer.kind == "session"]
+    name = fact.get("subject", "")
+    current = state.sessions.get(name)
+    if any(one.get("status") != "started" for one in told):
+        return
+    if current is None or current.fact.event_id == fact.event_id:
+        started = told[-1] if told else None
+        state.sessions[name] = ManagedSession(fact, started)
+        state.sessions = _oldest_first(state.sessions)
+
+
 def _oldest_first(entities: dict[str, _Entity]) -> dict[str, _Entity]:
     """What came back, in its old place."""
     return dict(sorted(entities.items(), key=lambda item: _seq_of(item[1])))
 
 
-def _seq_of(entity: Fact | Blocker | Handoff | Standby) -> int:
+def _seq_of(entity: Fact | Blocker | Handoff | ManagedSession | Standby) -> int:
     return entity.seq if isinstance(entity, Fact) else entity.fact.seq

@@ -16,6 +16,7 @@ from rally.facilitation.state.entities import (
     Claim,
     Handoff,
     Lead,
+    ManagedSession,
     Presence,
     Run,
     Standby,
@@ -36,7 +37,7 @@ class RoomState:
         "artifacts_total", "blocker_index", "blockers", "claim_index", "claims", "claims_by_resource",
         "claims_by_step", "claims_by_tool", "decision_index", "decisions", "handoffs", "head_hash",
         "head_seq", "lead", "memory", "mission", "renew_at", "resolved_for", "reviews", "risks", "runs",
-        "standbys", "time_ms", "tools", "waiting",
+        "sessions", "standbys", "time_ms", "tools", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -71,6 +72,8 @@ class RoomState:
         self.mission: Fact | None = None
         self.runs: dict[str, Run] = {}
         self.memory: dict[str, Fact] = {}
+        # Managed agent sessions by name.
+        self.sessions: dict[str, ManagedSession] = {}
 
     def now_ms(self, clock_ms: int) -> int:
         """The instant that decisions use: never before the newest fact."""

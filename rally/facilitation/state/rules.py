@@ -15,7 +15,9 @@ from rally.model.fact import Fact
 # Receipts that close a handoff for good, by its intent (contract section 4).
 ACCEPT_CLOSES = frozenset({"plan", "shutdown", "question", "message"})
 # Kinds that close, or supersede, what they refer to.
-ANSWERS = frozenset({"resolve", "receipt", "wake", "decision", "artifact"})
+ANSWERS = frozenset({"resolve", "receipt", "wake", "decision", "artifact", "session"})
+# The statuses of session facts that open one; `started` is its second fact, all others end it.
+OPENS_SESSION = frozenset({"starting", "adopted"})
 
 
 def seated_by(fact: Fact) -> str | None:

@@ -1,0 +1,251 @@
+"""`workstream verify` (contract W6): does what landed still hold?
+
+A runner. It asks the room which tasks have landed, runs the validation of each again, records every
+outcome as a note of the step, and sums up. It decides nothing: whoever reads the notes does. A
+validation that another machine sent (`trust: untrusted`) is never run (contract T3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from rally.client.direct import Client
+from rally.execution.git import clean_env
+from rally.execution.process import start_child
+from rally.execution.worktree import Worktree
+from rally.model.errors import Failure, RallyError, UsageError
+from rally.model.kinds import EVIDENCE_BYTES_MAX
+
+TOOL_DEFAULT = "verify"
+JOBS_DEFAULT = 4
+JOBS_MAX = 64
+TIMEOUT_MS_DEFAULT = 10 * 60_000
+GRACE_S = 5.0
+# The last bytes of each output are what tells why; a fact holds no more.
+OUTPUT_BYTES_MAX = EVIDENCE_BYTES_MAX - 256
+
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Wish:
+    """What is to be verified, and how.
+
+    Attributes:
+        step: only this step; None: all of the run.
+        at: a commit, verified in a clean working tree of its own; None: the room's root as it is.
+        jobs: validations that run at one time, 1 to `JOBS_MAX`.
+        timeout_ms: time for each.
+        tool: who records the outcomes.
+    """
+
+    run: str
+    root: str
+    step: str | None = None
+    at: str | None = None
+    jobs: int = JOBS_DEFAULT
+    timeout_ms: int = TIMEOUT_MS_DEFAULT
+    dry_run: bool = False
+    tool: str = TOOL_DEFAULT
+    session_id: str | None = None
+
+
+async def verify(client: Client, wish: Wish, env: Mapping[str, str]) -> dict[str, Any]:
+    """Run the validations of landed tasks again; what came of it, and the verdict.
+
+    Given up (cancelled), it kills what runs, removes the working tree that it made and records nothing
+    more.
+
+    Args:
+        client: of the room that `wish.root` is the root of.
+        env: the environment that validations get, less git's own.
+
+    Raises:
+        UsageError: `unknown-task`; `not-a-repository` or `bad-value` for `at`.
+        Failure: the room cannot be asked, or the working tree not be made.
+    """
+    rows = await _rows(client, wish)
+    todo = [row for row in rows if _is_due(row)]
+    result: dict[str, Any] = {"action": "verify", "run": wish.run, "at": None, "dry_run": wish.dry_run}
+    if wish.dry_run:
+        planned = [{"step": row["id"], "command": row["validation"]} for row in todo]
+        return {**result, "would_run": planned, "folder": wish.root, "warnings": []}
+    warnings: list[dict[str, str]] = []
+    async with _working_tree(wish, env) as (folder, commit):
+        runs = _Validations(client, wish, {**env}, folder=folder, commit=commit)
+        outcomes = await runs.all(todo)
+        warnings += runs.warnings
+    by_step = {one["step"]: one for one in outcomes}
+    steps = [by_step.get(row["id"]) or _not_run(row) for row in rows]
+    verdict, why = verdict_of(steps)
+    return {
+        **result, "at": commit, "verdict": verdict, "why": why, "steps": steps, "warnings": warnings,
+    }  # fmt: skip
+
+
+def verdict_of(steps: Sequence[Row]) -> tuple[str, str]:
+    """`complete`, `incomplete`, `unverified` or `broken`, the worst that is true, and why."""
+
+    def named(*statuses: str) -> list[str]:
+        return [str(one["step"]) for one in steps if one["status"] in statuses]
+
+    if broken := named("failed"):
+        return "broken", f"no longer valid: {_listed(broken)}"
+    if missing := named("not_landed"):
+        return "incomplete", f"not landed: {_listed(missing)}"
+    if open_ := named("unverified"):
+        return "unverified", f"landed, and nothing shows that it holds: {_listed(open_)}"
+    if not steps:
+        return "incomplete", "the run has no tasks"
+    return "complete", f"all {len(steps)} landed and hold"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+async def _rows(client: Client, wish: Wish) -> list[Row]:
+    answer = await client.call("task", action="list", run=wish.run)
+    rows: list[Row] = answer["tasks"]
+    if wish.step is None:
+        return rows
+    rows = [row for row in rows if row["id"] == wish.step]
+    if not rows:
+        raise UsageError(
+            "unknown-task", f"run {wish.run} has no task {wish.step!a}",
+            hint=f"rally task list --run {wish.run}",
+        )  # fmt: skip
+    return rows
+
+
+def _is_due(row: Row) -> bool:
+    return bool(row["status"] == "landed" and row.get("validation") and not _is_foreign(row))
+
+
+def _is_foreign(row: Row) -> bool:
+    return row.get("trust") == "untrusted"
+
+
+def _not_run(row: Row) -> dict[str, Any]:
+    if row["status"] != "landed":
+        return {"step": row["id"], "status": "not_landed", "why": row["detail"] or row["status"]}
+    why = "another machine's command is not run" if _is_foreign(row) else "it has no validation"
+    return {"step": row["id"], "status": "unverified", "why": why}
+
+
+@asynccontextmanager
+async def _working_tree(
+    wish: Wish, env: Mapping[str, str]
+) -> AsyncIterator[tuple[str, str | None]]:
+    """The folder to validate in, and the commit where it is not the room's root."""
+    if wish.at is None:
+        if not os.path.isdir(wish.root):
+            raise Failure("unavailable", f"the room is gone: {wish.root}", hint="rally status")
+        yield wish.root, None
+        return
+    tree = await asyncio.to_thread(Worktree.make, wish.root, wish.at, env)
+    try:
+        yield tree.folder, tree.commit
+    finally:
+        # Not awaited: it must happen also when we are being cancelled.
+        tree.remove()
+
+
+class _Validations:
+    """The validations of one call."""
+
+    def __init__(
+        self, client: Client, wish: Wish, env: dict[str, str], *, folder: str, commit: str | None
+    ) -> None:
+        self._client = client
+        self._wish = wish
+        self._folder = folder
+        self._commit = commit
+        self._free = asyncio.Semaphore(wish.jobs)
+        own = {name: value for name, value in env.items() if not name.startswith("GIT_")}
+        self._env = {**own, "RALLY_ROOM": wish.root, "RALLY_RUN": wish.run}
+        self.warnings: list[dict[str, str]] = []
+
+    async def all(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Run them, some at a time; outcomes in the order of the rows."""
+        with _ended_by_sigterm():
+            return await asyncio.gather(*(self._one(row) for row in rows))
+
+    async def _one(self, row: Row) -> dict[str, Any]:
+        async with self._free:
+            outcome = await self._run(row)
+        outcome["event_id"] = await self._record(outcome)
+        return outcome
+
+    async def _run(self, row: Row) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        outcome = {"step": row["id"], "command": row["validation"]}
+        try:
+            child = start_child(
+                ["/bin/sh", "-c", row["validation"]], cwd=self._folder,
+                env={**self._env, "RALLY_STEP": row["id"]},
+            )  # fmt: skip
+        except OSError as error:
+            return {**outcome, "status": "failed", "exit_code": 126, "timed_out": False,
+                    "duration_ms": 0, "output": f"it cannot be started: {error}"}  # fmt: skip
+        ended = await child.ended(timeout_s=self._wish.timeout_ms / 1_000, grace_s=GRACE_S)
+        return {
+            **outcome,
+            "status": "passed" if ended.succeeded else "failed",
+            "exit_code": ended.exit_code,
+            "timed_out": ended.timed_out,
+            "duration_ms": round((loop.time() - began_s) * 1_000),
+            "output": _tail(ended.stdout, ended.stderr),
+        }
+
+    async def _record(self, outcome: Row) -> str | None:
+        """Write the outcome down; one that cannot be is a warning, not the end of the others."""
+        names = ("exit_code", "timed_out", "duration_ms")
+        data = {"validation": outcome["command"], **{name: outcome[name] for name in names}}
+        if self._commit:
+            data["commit"] = self._commit
+        session = {"session_id": self._wish.session_id} if self._wish.session_id else {}
+        try:
+            said = await self._client.call(
+                "say", kind="note", tool=self._wish.tool, **session,
+                subject=f"validation {outcome['status']}: {outcome['step']}",
+                run=self._wish.run, step=outcome["step"], status=outcome["status"], data=data,
+                evidence=[outcome["output"]] if outcome["output"] else [],
+            )  # fmt: skip
+        except RallyError as error:
+            message = f"the outcome of {outcome['step']} is not recorded: {error.message}"
+            self.warnings.append({"code": "not-recorded", "message": message})
+            return None
+        return str(said["fact"]["event_id"])
+
+
+def _tail(*outputs: bytes) -> str:
+    """The end of what was printed, as text that a fact may hold."""
+    texts = [one.decode(errors="replace").replace("\0", "\ufffd").rstrip("\n") for one in outputs]
+    raw = "\n".join(text for text in texts if text).encode()[-OUTPUT_BYTES_MAX:]
+    return raw.decode(errors="ignore")
+
+
+class _ended_by_sigterm:  # noqa: N801  (a context manager, used like a function)
+    """Within it SIGTERM gives up the present task, so that no child and no folder is left behind."""
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        # Outside the main thread there are no handlers; then the caller looks after signals.
+        with suppress(ValueError, RuntimeError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ValueError, RuntimeError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+
+__all__ = ["Wish", "clean_env", "verdict_of", "verify"]

@@ -1,0 +1,129 @@
+"""A descriptor file as a JSON document, with the line on which each of its values stands.
+
+The document itself is read by `json`, which knows what JSON is and where it is broken. What it does not
+tell is where values stand and that a key was given twice (the last one would win silently), so the
+parts that have a meaning to rally, down to the fields of tasks, are walked once more.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from rally.model.errors import UsageError
+
+# Two thousand tasks with all that a fact can hold would be more, and nobody reviews that.
+DESCRIPTOR_BYTES_MAX = 16 * 1024 * 1024
+_BLANKS = " \t\n\r"
+# The document's fields, the tasks, the fields of a task, the entries of a list.
+_DEPTH = 4
+
+Place = tuple[str | int, ...]
+
+
+class Document:
+    """What a descriptor file holds.
+
+    Attributes:
+        value: any JSON value.
+    """
+
+    def __init__(self, value: Any, lines: dict[Place, int]) -> None:
+        self.value = value
+        self._lines = lines
+
+    def line(self, place: Place) -> int:
+        """The line, 1..N, of the value at a place, or of what it is missing from."""
+        while place not in self._lines and place:
+            place = place[:-1]
+        return self._lines.get(place, 1)
+
+
+def read_document(raw: bytes, name: str) -> Document:
+    """Read a descriptor's bytes.
+
+    Args:
+        name: what the messages call the file.
+
+    Raises:
+        UsageError: `unreadable`; not UTF-8, not JSON, or a key given twice, with line and column.
+    """
+    if len(raw) > DESCRIPTOR_BYTES_MAX:
+        raise UsageError(
+            "unreadable", f"{name} is longer than {DESCRIPTOR_BYTES_MAX} bytes",
+            hint="split the workstream",
+        )  # fmt: skip
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "unreadable", f"{name} is not valid UTF-8 at byte {error.start}",
+            hint="iconv -t UTF-8",
+        ) from None  # fmt: skip
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _broken(name, error.msg, error.lineno, error.colno) from None
+    except (ValueError, RecursionError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(
+            "unreadable", f"{name} is no JSON: {what}", hint="python3 -m json.tool"
+        ) from None
+    return Document(value, _Walk(text, name).lines)
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _broken(name: str, what: str, line: int, column: int) -> UsageError:
+    return UsageError(
+        "unreadable", f"{name}, line {line}, column {column}: {what[:1].lower()}{what[1:]}",
+        hint="mend that line", details={"line": line, "column": column},
+    )  # fmt: skip
+
+
+class _Walk:
+    """One walk through a text that is known to be JSON."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self._text = text
+        self._name = name
+        self._scan = json.JSONDecoder().raw_decode
+        self._starts = [0, *(n + 1 for n, char in enumerate(text) if char == "\n")]
+        self.lines: dict[Place, int] = {}
+        self._value(self._skip(0), ())
+
+    def _skip(self, at: int) -> int:
+        while self._text[at] in _BLANKS:
+            at += 1
+        return at
+
+    def _value(self, at: int, place: Place) -> int:
+        """Note where the value that begins here stands; answers where it ends."""
+        self.lines[place] = bisect_right(self._starts, at)
+        opening = self._text[at]
+        if len(place) >= _DEPTH or opening not in "{[":
+            return int(self._scan(self._text, at)[1])
+        seen: set[str] = set()
+        for number, item in enumerate(self._items(at)):
+            if opening == "[":
+                self._end = self._value(item, (*place, number))
+                continue
+            key, behind = self._scan(self._text, item)
+            if key in seen:
+                line = bisect_right(self._starts, item)
+                column = item - self._starts[line - 1] + 1
+                raise _broken(self._name, f"the key {key!a} is given twice", line, column)
+            seen.add(key)
+            self._end = self._value(self._skip(self._skip(behind) + 1), (*place, key))
+        return self._end + 1
+
+    def _items(self, at: int) -> Iterator[int]:
+        """Where each item of an array or object begins; `_end` is set to where each one ended."""
+        self._end = self._skip(at + 1)
+        while self._text[self._end] not in "}]":
+            yield self._skip(self._end + (self._text[self._end] == ","))
+            self._end = self._skip(self._end)
