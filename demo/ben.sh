@@ -18,5 +18,5 @@ quiet rally say wake --ref-standby "$RALLY_STANDBY_ID"
 quiet rally say claim --path "$file" --run demo --step docstring --parent-step weeks --subject "say weeks in the docs"
 may_write "$file" || exit 1
 sed -i.bak 's/`90s`, `30m`, `2h`, `1d`, with/`90s`, `30m`, `2h`, `1d`, `2w`, with/' "$file" && rm "$file.bak"
-land docstring "$file" python3 -m compileall -q -f "$file"
+land docstring "$file" python3 -m compileall -f "$file"
 quiet rally leave

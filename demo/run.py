@@ -78,10 +78,8 @@ class Stage:
     def watch(self) -> Iterator[None]:
         """The runner that wakes whoever is due, for as long as the context lasts."""
         on_wake = f'"{HERE}/$RALLY_TOOL.sh" resume'
-        command = ["rally", "watch", "--on-wake", on_wake, "--json"]
-        with subprocess.Popen(
-            command, cwd=self.clone, env=self.env, stdout=subprocess.DEVNULL
-        ) as watching:
+        command = ["rally", "watch", "--on-wake", on_wake]
+        with subprocess.Popen(command, cwd=self.clone, env=self.env) as watching:
             try:
                 yield
             finally:
@@ -107,7 +105,9 @@ def play(stage: Stage) -> int:
         others = [stage.agent("cleo"), stage.agent("dan")]
         ben = stage.agent("ben")
         until(facts, kind="standby", tool="ben")
-        narrate("ada and ben collided: ben was stopped before he wrote, and sleeps. ada goes on.")
+        narrate("ada and ben collided: ben was stopped before he wrote, and sleeps. `rally room` now:")
+        stage.rally("room", show=True)
+        narrate("ada goes on")
         with stage.gate.open("w") as gate:
             gate.write("go on\n")
         codes = [agent.wait(TIME_OUT_S) for agent in (ada, ben, *others)]

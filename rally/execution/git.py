@@ -17,7 +17,11 @@ from rally.execution.process import run_captured
 from rally.model.errors import Failure, UsageError
 
 TIMEOUT_S = 60.0
-_SETTINGS = ("-c", "diff.relative=false", "-c", "core.quotePath=false")
+_SETTINGS = ("-c", "diff.relative=false", "-c", "log.showRoot=true", "-c", "core.fsmonitor=false")
+# Where git finds its settings; everything else of its environment may name another repository.
+_KEPT_VARIABLES = frozenset(
+    ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH")
+)
 _NAMES_ONLY = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none")
 
 
@@ -75,7 +79,11 @@ def changed_paths(commits: str, cwd: str, env: Mapping[str, str]) -> list[str]:
 
 def clean_env(env: Mapping[str, str]) -> dict[str, str]:
     """An environment in which git finds the repository by the folder alone, and asks nobody."""
-    own = {name: value for name, value in env.items() if not name.startswith("GIT_")}
+    own = {
+        name: value
+        for name, value in env.items()
+        if not name.startswith("GIT_") or name in _KEPT_VARIABLES
+    }
     return {**own, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 

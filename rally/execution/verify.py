@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rally.client.direct import Client
-from rally.execution.git import clean_env
 from rally.execution.process import start_child
 from rally.execution.worktree import Worktree
+from rally.model import shell
 from rally.model.errors import Failure, RallyError, UsageError
 from rally.model.kinds import EVIDENCE_BYTES_MAX
 
@@ -31,6 +31,8 @@ GRACE_S = 5.0
 OUTPUT_BYTES_MAX = EVIDENCE_BYTES_MAX - 256
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
+Warnings = list[dict[str, str]]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -56,8 +58,10 @@ class Wish:
     session_id: str | None = None
 
 
-async def verify(client: Client, wish: Wish, env: Mapping[str, str]) -> dict[str, Any]:
-    """Run the validations of landed tasks again; what came of it, and the verdict.
+async def verify(
+    client: Client, wish: Wish, env: Mapping[str, str]
+) -> tuple[dict[str, Any], Warnings]:
+    """Run the validations of landed tasks again; what came of it with the verdict, and warnings.
 
     Given up (cancelled), it kills what runs, removes the working tree that it made and records nothing
     more.
@@ -72,21 +76,42 @@ async def verify(client: Client, wish: Wish, env: Mapping[str, str]) -> dict[str
     """
     rows = await _rows(client, wish)
     todo = [row for row in rows if _is_due(row)]
-    result: dict[str, Any] = {"action": "verify", "run": wish.run, "at": None, "dry_run": wish.dry_run}
+    result: dict[str, Any] = {
+        "action": "verify",
+        "run": wish.run,
+        "at": None,
+        "dry_run": wish.dry_run,
+    }
     if wish.dry_run:
         planned = [{"step": row["id"], "command": row["validation"]} for row in todo]
-        return {**result, "would_run": planned, "folder": wish.root, "warnings": []}
-    warnings: list[dict[str, str]] = []
+        return {**result, "would_run": planned, "folder": wish.root}, []
     async with _working_tree(wish, env) as (folder, commit):
         runs = _Validations(client, wish, {**env}, folder=folder, commit=commit)
         outcomes = await runs.all(todo)
-        warnings += runs.warnings
     by_step = {one["step"]: one for one in outcomes}
     steps = [by_step.get(row["id"]) or _not_run(row) for row in rows]
     verdict, why = verdict_of(steps)
-    return {
-        **result, "at": commit, "verdict": verdict, "why": why, "steps": steps, "warnings": warnings,
-    }  # fmt: skip
+    return {**result, "at": commit, "verdict": verdict, "why": why, "steps": steps}, runs.warnings
+
+
+async def until_told(work: Coroutine[Any, Any, T]) -> T:
+    """Carry something out; SIGTERM gives it up, so that it cleans up behind itself.
+
+    Raises:
+        KeyboardInterrupt: SIGTERM came, and the work has been given up.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        own = asyncio.current_task()
+        if own is not None and own.cancelling():
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def verdict_of(steps: Sequence[Row]) -> tuple[str, str]:
@@ -119,7 +144,7 @@ async def _rows(client: Client, wish: Wish) -> list[Row]:
     if not rows:
         raise UsageError(
             "unknown-task", f"run {wish.run} has no task {wish.step!a}",
-            hint=f"rally task list --run {wish.run}",
+            hint=f"rally task list --run {shell.word(wish.run)}",
         )  # fmt: skip
     return rows
 
@@ -170,12 +195,11 @@ class _Validations:
         self._free = asyncio.Semaphore(wish.jobs)
         own = {name: value for name, value in env.items() if not name.startswith("GIT_")}
         self._env = {**own, "RALLY_ROOM": wish.root, "RALLY_RUN": wish.run}
-        self.warnings: list[dict[str, str]] = []
+        self.warnings: Warnings = []
 
     async def all(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Run them, some at a time; outcomes in the order of the rows."""
-        with _ended_by_sigterm():
-            return await asyncio.gather(*(self._one(row) for row in rows))
+        return await asyncio.gather(*(self._one(row) for row in rows))
 
     async def _one(self, row: Row) -> dict[str, Any]:
         async with self._free:
@@ -231,21 +255,3 @@ def _tail(*outputs: bytes) -> str:
     texts = [one.decode(errors="replace").replace("\0", "\ufffd").rstrip("\n") for one in outputs]
     raw = "\n".join(text for text in texts if text).encode()[-OUTPUT_BYTES_MAX:]
     return raw.decode(errors="ignore")
-
-
-class _ended_by_sigterm:  # noqa: N801  (a context manager, used like a function)
-    """Within it SIGTERM gives up the present task, so that no child and no folder is left behind."""
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        # Outside the main thread there are no handlers; then the caller looks after signals.
-        with suppress(ValueError, RuntimeError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(ValueError, RuntimeError):
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
-
-
-__all__ = ["Wish", "clean_env", "verdict_of", "verify"]

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rally.execution.git import clean_env
@@ -34,7 +35,7 @@ class Worktree:
 
     commit: str
     folder: str
-    _top: str
+    _root: str
     _base: str
     _env: Mapping[str, str]
 
@@ -64,39 +65,34 @@ class Worktree:
             raise UsageError("bad-value", f"--at names no commit: {commit!a}", hint="--at HEAD")
         full = out.decode().strip()
         base = tempfile.mkdtemp(prefix="rally-verify-")
-        tree = cls(full, base, f"{base}/tree", base, own)
-        code, _, err = _git(["worktree", "add", "--detach", "--quiet", tree._top, full], root, own)
+        inside = os.path.relpath(root, repository.top or root)
+        tree = cls(full, os.path.normpath(f"{base}/tree/{inside}"), root, base, own)
+        code, _, err = _git(
+            [*_NO_HOOKS, "worktree", "add", "--detach", "--quiet", f"{base}/tree", full], root, own
+        )
         if code != 0:
             tree.remove()
             raise Failure(
                 "unavailable", f"git made no working tree of {full}: {_first_line(err)}",
                 hint="git worktree list",
             )  # fmt: skip
-        inside = os.path.relpath(root, repository.top or root)
-        folder = os.path.normpath(os.path.join(tree._top, inside))
-        return cls(full, folder, tree._top, base, own)
+        return tree
 
     def remove(self) -> None:
         """Forget the working tree and delete it; never an error."""
-        try:
-            _git(["worktree", "remove", "--force", "--force", self._top], self._base, self._env,
-                 within=self._top)  # fmt: skip
-        finally:
-            shutil.rmtree(self._base, ignore_errors=True)
+        tree = f"{self._base}/tree"
+        with suppress(Failure):
+            _git(["worktree", "remove", "--force", "--force", tree], self._root, self._env)
+        shutil.rmtree(self._base, ignore_errors=True)
 
 
 def _first_line(err: bytes) -> str:
     return err.decode(errors="replace").strip().partition("\n")[0]
 
 
-def _git(
-    arguments: list[str], cwd: str, env: Mapping[str, str], *, within: str | None = None
-) -> tuple[int, bytes, bytes]:
-    where = ("-C", within) if within else ()
+def _git(arguments: list[str], cwd: str, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
     try:
-        return run_captured(
-            ["git", *where, *_NO_HOOKS, *arguments], cwd=cwd, env=env, timeout_s=TIMEOUT_S
-        )
+        return run_captured(["git", *arguments], cwd=cwd, env=env, timeout_s=TIMEOUT_S)
     except OSError as error:
         raise Failure(
             "unavailable",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rally.facilitation.decide.claims import is_person
 from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import Asked
+from rally.facilitation.state.entities import Lead
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused
 
@@ -48,7 +49,7 @@ def lead(context: Context, asked: Asked) -> Decision:
     seat = context.state.lead
     status = asked.content["status"]
     if status == "taken":
-        if seat is not None and seat.tool != asked.tool and not _vacant(context, seat.tool):
+        if seat is not None and seat.tool != asked.tool and not _vacant(context, seat):
             raise Refused(
                 "seat-taken",
                 f"{seat.tool} holds the lead's seat since {to_rfc3339(seat.since_ms)}",
@@ -67,14 +68,12 @@ def lead(context: Context, asked: Asked) -> Decision:
     return Decision([context.begin(asked)])
 
 
-def _vacant(context: Context, holder: str) -> bool:
-    presence = context.state.tools.get(holder)
-    last_ms = presence.last_ms if presence else None
-    seat = context.state.lead
+def _vacant(context: Context, seat: Lead) -> bool:
+    """Whether the holder of the seat has left, or has written nothing for too long."""
+    presence = context.state.tools.get(seat.tool)
     if presence is not None and not presence.present:
         return True
-    seen_ms = max(last_ms or 0, seat.since_ms if seat else 0)
-    return context.now_ms - seen_ms >= LEAD_SILENT_MS
+    return context.now_ms - seat.seen_ms >= LEAD_SILENT_MS
 
 
 def mission(context: Context, asked: Asked) -> Decision:

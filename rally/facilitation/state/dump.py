@@ -24,7 +24,7 @@ from rally.facilitation.state.room import RoomState
 from rally.facilitation.state.rules import claim_of
 from rally.model.fact import Fact, from_body
 
-STATE_FORMAT = "2"
+STATE_FORMAT = "3"
 
 
 def _pack(fact: Fact) -> list[str]:
@@ -54,7 +54,7 @@ def dump(state: RoomState) -> bytes:
                              for tool, facts in sorted(state.resolved_for.items()) if facts],
             "tools": [[p.tool, p.entered_ms, p.enter_seq, p.last_ms, p.role, p.tier, p.paths,
                        p.sessions] for p in state.tools.values()],
-            "lead": [state.lead.tool, state.lead.since_ms, state.lead.event_id]
+            "lead": [state.lead.tool, state.lead.since_ms, state.lead.event_id, state.lead.seen_ms]
                     if state.lead else None,
             "mission": _pack(state.mission) if state.mission else None,
             "runs": [[run.run_id, [_pack(task.fact) for task in run.tasks.values()],

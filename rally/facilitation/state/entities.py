@@ -82,11 +82,12 @@ class Presence:
 
 @dataclass(slots=True)
 class Lead:
-    """Who holds the lead's seat, since when, and by which fact."""
+    """Who holds the lead's seat, since when, by which fact, and when the holder last wrote anything."""
 
     tool: str
     since_ms: int
     event_id: str
+    seen_ms: int
 
 
 @dataclass(slots=True)

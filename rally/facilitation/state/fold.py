@@ -46,6 +46,8 @@ def fold(state: RoomState, fact: Fact, past: Past) -> None:
     presence = state.tools.get(fact.tool)
     if presence is not None:
         presence.last_ms = at_ms
+    if state.lead is not None and state.lead.tool == fact.tool:
+        state.lead.seen_ms = at_ms
     if fact.kind != "renew" and state.resolved_for:
         state.resolved_for.pop(fact.tool, None)
     handler = _HANDLERS.get(fact.kind)
@@ -218,7 +220,8 @@ def _memory(state: RoomState, fact: Fact, past: Past) -> None:
 
 def _lead(state: RoomState, fact: Fact, past: Past) -> None:
     holder = rules.seated_by(fact)
-    state.lead = Lead(holder, fact.created_ms, fact.event_id) if holder else None
+    at_ms = fact.created_ms
+    state.lead = Lead(holder, at_ms, fact.event_id, at_ms) if holder else None
 
 
 def _mission(state: RoomState, fact: Fact, past: Past) -> None:
