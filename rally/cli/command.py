@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from rally.model.errors import UsageError
 from rally.model.text import nearest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 ROOM, JSON, NO_COLOR = "rally.room", "rally.json", "rally.no_color"
 # Larger numbers do not fit every JSON reader, nor twice itself SQLite's integers.
@@ -235,6 +238,17 @@ class VerbGroup(click.Group):
             assert isinstance(command, click.Command)
             self.commands[cmd_name] = command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What could come next; no command is loaded for it."""
+        from click.shell_completion import CompletionItem  # only a shell asks
+
+        named = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in self.entries.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -16,6 +16,7 @@ from rally.cli.command import Verb, VerbGroup
 WIDTH_DEFAULT = 80
 _WIDTH_MIN, _WIDTH_MAX = 40, 100
 _TERM_MAX = 30
+_MEANING_MIN = 26
 _COMMON = ("--json", "--room", "--no-color", "--help")
 
 Row = tuple[str, str]
@@ -34,7 +35,7 @@ def command_help(command: Verb, ctx: click.Context, *, only: Sequence[str] = ())
     own = [p for p in options if p.opts[-1] not in _COMMON and (not only or p.name in only)]
     usage = [ctx.command_path, *(["[OPTIONS]"] if options else []), *map(_metavar, arguments)]
     blocks = [
-        [f"Usage: {' '.join(usage)}"],
+        _wrapped(f"Usage: {' '.join(usage)}", width, "", "  "),
         *_paragraphs(command.help or "", width),
         _definitions("Options:", [_option_row(option) for option in own], width),
         _definitions("Common options:", _common_rows(options), width),
@@ -49,7 +50,7 @@ def group_help(group: VerbGroup, ctx: click.Context) -> str:
     options = [p for p in group.get_params(ctx) if isinstance(p, click.Option)]
     own = [p for p in options if p.opts[-1] not in _COMMON]
     blocks = [
-        [f"Usage: {ctx.command_path} [OPTIONS] COMMAND …"],
+        _wrapped(f"Usage: {ctx.command_path} [OPTIONS] COMMAND …", width, "", "  "),
         *_paragraphs(group.help or "", width),
     ]
     sections: dict[str, list[Row]] = {}
@@ -118,7 +119,8 @@ def _definitions(title: str, rows: Sequence[Row], width: int, term: int = 0) -> 
     if not rows:
         return []
     column = term or max((len(name) for name, _ in rows if len(name) <= _TERM_MAX), default=0)
-    column = min(column, width // 2)
+    if width - column - 4 < _MEANING_MIN:
+        column = 2  # so narrow that all meanings go below
     lines = [title]
     for name, meaning in rows:
         start = " " * (column + 4)

@@ -50,9 +50,12 @@ FACILITATION: tuple[Entry, ...] = (
 CLIENT: tuple[Entry, ...] = (
     Entry(
         "workstream", f"{_HERE}.workstream:workstream",
-        "Plan a fan-out: lint, packets, start, status, verify.", FAN_OUT,
+        "Plan a fan-out and follow it: lint, packets, start, status, verify.", FAN_OUT,
     ),
-    Entry("watch", f"{_RUNNERS}.watch_command:watch", "Wake whoever is due; act on news.", RUN),
+    Entry(
+        "watch", f"{_RUNNERS}.watch_command:watch",
+        "Wake whoever is due, and run a command when something happens.", RUN,
+    ),
     Entry("hold", f"{_RUNNERS}.hold_command:hold", "Run a command while a claim is held.", RUN),
     Entry("init", f"{_HERE}.ledger:init", "Make a room here.", CARE),
     Entry("verify", f"{_HERE}.ledger:verify", "Prove that the history is whole.", CARE),

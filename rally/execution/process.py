@@ -1,10 +1,11 @@
 """The only file of rally that starts processes (law 1).
 
 spawn_detached    a program that outlives this process: the daemon
-run_captured      a short program, to its end: git
+run_captured      a short program, to its end: git, tmux
 start_child       a program to look after: a process group of its own, its output drained, a time
                   limit that holds for its children too
 start_foreground  a program in this one's place: terminal, standard input and process group
+become            this process turns into another program and does not come back
 """
 
 from __future__ import annotations
@@ -71,15 +72,21 @@ def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], log_path: str
 
 
 def run_captured(
-    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_s: float
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    timeout_s: float,
+    stdin: bytes = b"",
 ) -> tuple[int, bytes, bytes]:
-    """Run a short program to its end, without standard input.
+    """Run a short program to its end.
 
     Args:
         argv: the program and its arguments.
         cwd: the folder it runs in.
         env: its whole environment.
         timeout_s: after so many seconds it is killed.
+        stdin: what it reads on standard input.
 
     Returns:
         Its exit code (negative: the signal that ended it), standard output and standard error.
@@ -94,7 +101,7 @@ def run_captured(
             list(argv),
             cwd=cwd,
             env=dict(env),
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             timeout=timeout_s,
             check=False,
@@ -150,3 +157,16 @@ def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> Process:
     import subprocess
 
     return subprocess.Popen(list(argv), env=dict(env), close_fds=False)  # noqa: S603 -- no shell
+
+
+def become(argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+    """Turn this process into another program; on success this call does not return.
+
+    Args:
+        argv: the program, absolute, and its arguments.
+        env: its whole environment.
+
+    Raises:
+        OSError: it cannot be executed; this process goes on.
+    """
+    os.execve(argv[0], list(argv), dict(env))  # noqa: S606 -- no shell is the point

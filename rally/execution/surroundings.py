@@ -30,7 +30,7 @@ def base_env(env: Mapping[str, str], *, root: str, label: str) -> dict[str, str]
     kept = {
         name: value for name, value in env.items() if name not in (*_GITS_OWN, *_OF_ONE_COMMAND)
     }
-    return {**kept, "PATH": _path_with_rally(env), "RALLY_ROOM": root, "RALLY_WATCH": label}
+    return {**kept, "PATH": path_with_rally(env), "RALLY_ROOM": root, "RALLY_WATCH": label}
 
 
 def wake_env(base: Mapping[str, str], standby: Mapping[str, Any]) -> dict[str, str]:
@@ -59,7 +59,7 @@ def activity_env(base: Mapping[str, str], first_seq: int, last_seq: int) -> dict
     return {**base, "RALLY_FROM_SEQ": str(first_seq), "RALLY_TO_SEQ": str(last_seq)}
 
 
-def _path_with_rally(env: Mapping[str, str]) -> str:
+def path_with_rally(env: Mapping[str, str]) -> str:
     """The caller's PATH, and behind it where this rally is: cron and systemd know neither."""
     folders = env.get("PATH", os.defpath).split(os.pathsep)
     own = [os.path.dirname(os.path.abspath(program)) for program in (sys.argv[0], sys.executable)]

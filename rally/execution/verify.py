@@ -8,7 +8,6 @@ validation that another machine sent (`trust: untrusted`) is never run (contract
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from rally.client.direct import Client
 from rally.execution.process import start_child
 from rally.execution.worktree import Worktree
 from rally.model import shell
-from rally.model.errors import Failure, RallyError, UsageError
+from rally.model.errors import RallyError, UsageError
 from rally.model.kinds import EVIDENCE_BYTES_MAX
 
 TOOL_DEFAULT = "verify"
@@ -170,8 +169,6 @@ async def _working_tree(
 ) -> AsyncIterator[tuple[str, str | None]]:
     """The folder to validate in, and the commit where it is not the room's root."""
     if wish.at is None:
-        if not os.path.isdir(wish.root):
-            raise Failure("unavailable", f"the room is gone: {wish.root}", hint="rally status")
         yield wish.root, None
         return
     tree = await asyncio.to_thread(Worktree.make, wish.root, wish.at, env)

@@ -212,7 +212,6 @@ def test_an_unknown_shell_is_named(shell: Shell) -> None:
         ("rally check bef", {"before-write", "before-complete", "before-commit"}),
         ("rally say cl", {"claim"}),
         ("rally say claim --res", {"--resource"}),
-        ("rally frob ", set()),
     ],
 )
 def test_words_are_completed(shell: Shell, line: str, expected: set[str]) -> None:

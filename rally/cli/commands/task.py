@@ -18,7 +18,7 @@ ACTIONS = (
     Entry("list", f"{__name__}:list_", "The tasks of a run, and how they stand."),
     Entry("take", f"{__name__}:take", "Get the next task that is ready, with its claim."),
     Entry("done", f"{__name__}:done", "Land your task: artifact and release in one."),
-    Entry("drop", f"{__name__}:drop", "Give your task back."),
+    Entry("drop", f"{__name__}:drop", "Give your task back; it can be taken again."),
 )
 
 task = VerbGroup(

@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +86,12 @@ def _read(session: Session, file: str, how: str) -> Report:
     return read(file, _place(session), cwd=call.cwd, stdin=call.stdin)
 
 
-def _noted(report: Report) -> Warnings:
+def _noted(report: Report, *, all_of_them: bool = False) -> Warnings:
+    """lint's warnings; that a path does not exist yet concerns only who asks for lint."""
     return [
         {"code": one.code, "message": f"{one.task}: {one.message}" if one.task else one.message}
         for one in report.warnings
+        if all_of_them or one.code != "missing-path"
     ]
 
 
@@ -123,7 +126,7 @@ def lint(*, file: str, form: str | None) -> Work:
             from rally.workstream.sarif import sarif
 
             data["sarif"] = sarif(report, file)
-        return data, _noted(report) if form != "sarif" or session.wants_json else []
+        return data, _noted(report, all_of_them=True)
 
     return Work(run, text.show_lint, lambda data: 0 if data["clean"] else 1)
 
@@ -148,27 +151,23 @@ def lint(*, file: str, form: str | None) -> Work:
     help="Tool ids are NAME:<task id> (default: agent).",
 )
 @click.option("--format", "form", metavar="|".join(PACKET_FORMATS), help="How to answer.")
-def packet(
-    *, file: str, run: str | None, task: str | None, out: str | None, prefix: str, form: str | None
-) -> Work:
+def packet(*, file: str, run: str | None, form: str | None, **options: Any) -> Work:
     """One prompt for each task: what to do, within which boundary, with every command filled in.
 
     The same descriptor gives the same bytes. A descriptor that does not lint clean is refused.
     """
     _form(form, PACKET_FORMATS)
-    run_id = _need_run(run)
+    run_id, out = _need_run(run), options["out"]
 
     async def make(session: Session) -> Answered:
         from rally.workstream.packet import packets, write_packets
 
         report = _read(session, file, "clean_file")
-        made = packets(report, run_id, task=task, prefix=prefix)
+        made = packets(report, run_id, task=options["task"], prefix=options["prefix"])
         entries = [one._asdict() for one in made]
         if out is not None:
-            for entry, written in zip(
-                entries, write_packets(made, session.inside(out)), strict=True
-            ):
-                entry["file"] = written
+            files = write_packets(made, os.path.join(session.call.cwd, out))
+            entries = [{**entry, "file": one} for entry, one in zip(entries, files, strict=True)]
         data = {"action": "packet", "run": run_id, "packets": entries, "out": out}
         return data, _noted(report)
 

@@ -110,7 +110,11 @@ def show_verify(data: dict[str, Any], screen: Screen) -> str:
     for one in data["steps"]:
         if one["status"] == "failed":
             late = " (its time was over)" if one["timed_out"] else ""
-            lines += ["", f"{visible(one['step'])} failed{late}:", *block(one["output"])]
+            lines += [
+                "",
+                f"{visible(one['step'])} failed{late}:",
+                *block(one["output"] or "(no output)"),
+            ]
     style = {"complete": "ok", "broken": "stop"}.get(data["verdict"], "warn")
     verdict = f"{screen.paint(data['verdict'], style)}: {visible(data['why'])}"
     return joined([*lines, *([""] if lines else []), verdict])
