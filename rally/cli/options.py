@@ -31,13 +31,18 @@ def field_option(field: Field) -> Callable[[F], F]:
     in, the answer is the same.
     """
     goes_with = f" ({', '.join(field.kinds)})" if field.kinds else ""
-    text = f"{field.help[0].upper()}{field.help[1:]}{goes_with}."
+    text = f"{_sentence(field.help)}{goes_with}."
     if field.form == "switch":
         return click.option(field.flag, field.name, is_flag=True, help=text)
     metavar = "|".join(field.choices) if field.choices else _METAVARS[field.form]
     if field.name in ("ref", "claim", "ref_standby"):
         metavar = "ID"
     return click.option(field.flag, field.name, metavar=metavar, multiple=field.many, help=text)
+
+
+def _sentence(text: str) -> str:
+    """A capital at the beginning, unless what begins is to be typed (`step:ID`)."""
+    return text[0].upper() + text[1:] if text.split(" ", maxsplit=1)[0].isalpha() else text
 
 
 def fields(*names: str) -> Callable[[F], F]:

@@ -57,6 +57,22 @@ CLIENT: tuple[Entry, ...] = (
         "Wake whoever is due, and run a command when something happens.", RUN,
     ),
     Entry("hold", f"{_RUNNERS}.hold_command:hold", "Run a command while a claim is held.", RUN),
+    Entry("run", f"{_HERE}.sessions:run", "Start an agent in tmux.", RUN),
+    Entry(
+        "sessions", f"{_HERE}.sessions:sessions",
+        "Managed agents: what they are called, and whether they live.", RUN,
+    ),
+    Entry(
+        "inject", f"{_HERE}.inject:inject",
+        "Put a text into an agent's terminal, and say how far it came.", RUN,
+    ),
+    Entry("capture", f"{_HERE}.inject:capture", "Print what an agent's terminal shows.", RUN),
+    Entry("attach", f"{_HERE}.inject:attach", "Show an agent's terminal in yours.", RUN),
+    Entry(
+        "adopt", f"{_HERE}.sessions:adopt",
+        "Take a tmux pane that is there already as a session.", RUN,
+    ),
+    Entry("stop", f"{_HERE}.sessions:stop", "End a managed agent.", RUN),
     Entry("init", f"{_HERE}.ledger:init", "Make a room here.", CARE),
     Entry("verify", f"{_HERE}.ledger:verify", "Prove that the history is whole.", CARE),
     Entry("daemon", f"{_HERE}.daemon:daemon", "Start, stop and watch the background process.", CARE),

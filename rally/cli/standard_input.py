@@ -35,7 +35,7 @@ def fill(
             f"standard input can be read once, and {' and '.join(readers)} ask for it",
             hint=f"give {readers[-1]} its text",
         )
-    text = _text(stdin or b"", readers[0])
+    text = text_of(stdin or b"", readers[0])
     for name in names:
         value = params.get(name)
         if value == "-":
@@ -51,7 +51,15 @@ def _values(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _text(stdin: bytes, flag: str) -> str:
+def text_of(stdin: bytes, flag: str) -> str:
+    """Standard input as text, without the line break at its end.
+
+    Args:
+        flag: what asked for it, for the message.
+
+    Raises:
+        UsageError: `usage` (longer than 1 MiB) or `bad-text`.
+    """
     if len(stdin) > INPUT_BYTES_MAX:
         raise UsageError(
             "usage",

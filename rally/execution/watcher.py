@@ -110,6 +110,7 @@ class Watcher:
         self._tended: dict[str, asyncio.Task[None]] = {}
         self._withdrawn: dict[str, asyncio.Event] = {}
         self._settled: set[str] = set()
+        self._follows = False
 
     async def run(self) -> None:
         """Watch until told to stop; with `once`, until everything was tried.
@@ -190,6 +191,9 @@ class Watcher:
                     self._news.add(event["facts"])
                 elif event["event"] == "due":
                     self._see_due(event)
+                    if not self._follows:
+                        self._follows = True
+                        self._tell_alive(head)
 
     def _see_due(self, event: Mapping[str, Any]) -> None:
         self._next_due_at = event["next_due_at"]
@@ -266,20 +270,26 @@ class Watcher:
         )
 
     async def _beat(self) -> None:
-        """A sign of life after every spell of silence, with what the room answers at that moment."""
+        """A sign of life after every spell of silence, with what the room answers at that moment.
+
+        The first one of all says that the room is followed from now on (see `_read`).
+        """
         lines = self._reporter.lines
         while True:
             await asyncio.sleep(self._wishes.max_interval_ms / 1_000)
             if self._reporter.lines == lines:
                 self._link.check_room()
-                self._reporter.tell(
-                    "heartbeat",
-                    head=(await self._link.call("whoami"))["head"],
-                    due=len(self._due),
-                    running=self._commands.running,
-                    next_due_at=self._next_due_at,
-                )
+                self._tell_alive((await self._link.call("whoami"))["head"])
             lines = self._reporter.lines
+
+    def _tell_alive(self, head: int) -> None:
+        self._reporter.tell(
+            "heartbeat",
+            head=head,
+            due=len(self._due),
+            running=self._commands.running,
+            next_due_at=self._next_due_at,
+        )
 
     # --- once
 

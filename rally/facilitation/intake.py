@@ -252,15 +252,17 @@ def check_data(value: Any) -> dict[str, Any]:
         document = orjson.loads(value) if isinstance(value, str) else value
         raw = orjson.dumps(document)
     except (TypeError, ValueError, UnicodeEncodeError):
+        shown = value if not isinstance(value, str) or len(value) < 60 else value[:60] + "..."
         raise UsageError(
-            "bad-value", "--data is not JSON", hint="""--data '{"port": 5432}'"""
+            "bad-value", f"--data is not JSON: {shown!a}", hint="""--data '{"port": 5432}'"""
         ) from None
     if not isinstance(document, dict):
         raise UsageError(
             "bad-value", f"--data is a JSON {type(document).__name__}, not an object",
             hint="""--data '{"port": 5432}'""",
         )  # fmt: skip
-    if b"\\u0000" in raw:
+    # Without its escaped backslashes, so that a backslash before the letters u0000 is no NUL.
+    if b"\\u0000" in raw.replace(b"\\\\", b""):
         raise UsageError("bad-text", "--data holds a NUL character", hint="send it without")
     return document
 

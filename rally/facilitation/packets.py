@@ -83,7 +83,9 @@ class _Lines:
 
     @property
     def subject(self) -> str:
-        return f" {shell.option('--subject', self.of.intent[:SUBJECT_CHARS_MAX])}"
+        # A line break at its end would stand in the line as it is (see `shell.word`).
+        subject = self.of.intent[:SUBJECT_CHARS_MAX].rstrip("\n")
+        return f" {shell.option('--subject', subject)}"
 
     def enter(self) -> str:
         return f"rally enter{self.caller}{self.paths}"

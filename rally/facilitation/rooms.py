@@ -16,7 +16,6 @@ from rally.facilitation.ledger.folder import prepare_room_folder
 from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.ops.wish import wish
 from rally.facilitation.places import Place, find_place
 from rally.facilitation.projections.wake_due import wake_due
 from rally.facilitation.register import Register
@@ -92,18 +91,6 @@ def creates(op: str, params: Params) -> bool:
     return op == "task" and params.get("action") in ("add", "start")
 
 
-def check_at_door(op: str, place: Place, params: Params) -> None:
-    """Check a wish that may bring a room into being: one that is refused here creates none.
-
-    Raises:
-        UsageError: whatever is wrong with it.
-    """
-    if op in ("say", "enter"):
-        wish(place, params if op == "say" else {**params, "kind": "enter"})
-    elif op in ("task", "memory", "session"):
-        import_module(f"rally.facilitation.ops.{OPERATIONS[op][0]}").door(place, params)
-
-
 def new_event_id(kind: str) -> str:
     """`<kind>-<12 letters and digits>`: 60 random bits, never only digits, readable in a row."""
     return f"{kind}-{os.urandom(_ID_CHARS).translate(_ID_ALPHABET).decode()}"
@@ -141,11 +128,33 @@ class Rooms:
             return await self._init(place, env)
         carry_out = operation(op)
         create = creates(op, params)
-        if create and place.root not in self._open:
-            check_at_door(op, place, params)
+        if create and not _has_room(place.root):
+            # What is refused creates no room (contract R2, T4): it is tried on an empty one first.
+            await carry_out(Ask(await self._empty(place.root), place, params, env))
+        if op == "wait" and not _has_room(place.root):
+            early = await self._wait_without_room(carry_out, place, params, env)
+            if early is not None:
+                return early
         service = await self.service(place.root, create=create, env=env)
         data, warnings = await carry_out(Ask(service, place, params, env))
         return Reply(data, [*warnings, *service.take_warnings()])
+
+    async def _wait_without_room(
+        self, carry_out: Operation, place: Place, params: Params, env: Mapping[str, str]
+    ) -> Reply | None:
+        """Wait where nobody has said anything yet; None as soon as somebody has made the room.
+
+        The wait then begins anew in the room, with its whole time.
+        """
+        empty = await self._empty(place.root)
+        waiting = asyncio.ensure_future(carry_out(Ask(empty, place, params, env)))
+        appearing = asyncio.ensure_future(_room_appears(place.root))
+        try:
+            await asyncio.wait({waiting, appearing}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else None
+        finally:
+            waiting.cancel()
+            appearing.cancel()
 
     async def subscribe(
         self, params: Params, *, cwd: str, env: Mapping[str, str]

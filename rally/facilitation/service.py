@@ -356,10 +356,8 @@ class RoomService:
 
 
 def _outcome(decision: Decision, asked: Asked) -> Outcome:
-    if asked.origin is not None:
-        for content in decision.contents:
-            content["origin"] = asked.origin
     return Outcome(
         lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
         decision.contents,
+        asked.origin,
     )

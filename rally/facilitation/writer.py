@@ -42,10 +42,12 @@ class Outcome:
     Attributes:
         contents: facts to append; empty for a read.
         finish: builds the answer from the sealed facts, with the state already folded.
+        origin: put on each of the facts, where a watcher's child asked for them.
     """
 
     finish: Callable[[list[Fact]], Any]
     contents: list[dict[str, Any]] = field(default_factory=list)
+    origin: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -195,6 +197,9 @@ class Writer:
             outcome = job.run(context)
             if outcome.contents and not may_write:
                 return None
+            if outcome.origin is not None:
+                for content in outcome.contents:
+                    content["origin"] = outcome.origin
             facts = self._seal(outcome.contents)
             for fact in facts:
                 fold(self.state, fact, past)

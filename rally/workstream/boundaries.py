@@ -40,7 +40,7 @@ class Conflict(NamedTuple):
     def message(self, name_of: Callable[[int], str]) -> str:
         """The conflict in a sentence."""
         if self.mine is None or self.theirs is None:
-            return f"more tasks than the {CONFLICTS_MAX} pairs listed own paths that overlap"
+            return "more tasks than those listed own paths that overlap"
         more = f" (and {self.pairs - 1} more of their paths)" if self.pairs > 1 else ""
         mine, theirs = self.mine, self.theirs
         return (
@@ -60,7 +60,9 @@ def conflicts(tasks: Sequence[Sequence[Owned]]) -> Iterator[Conflict]:
     for paths in tasks:
         pairs: dict[int, list[tuple[Owned, Owned]]] = {}
         for mine in paths:
-            for holding in index.overlapping(mine.path) if hits < _HITS_MAX else ():
+            if hits > _HITS_MAX:
+                break
+            for holding in index.overlapping(mine.path):
                 theirs = by_holder[holding]
                 pairs.setdefault(theirs.task, []).append((mine, theirs))
                 hits += 1
@@ -68,8 +70,9 @@ def conflicts(tasks: Sequence[Sequence[Owned]]) -> Iterator[Conflict]:
             found += 1
             if found <= CONFLICTS_MAX:
                 yield Conflict(*between[0], len(between))
+        if found > CONFLICTS_MAX or hits > _HITS_MAX:
+            yield Conflict(None, None, 0)
+            return
         for one in paths:
             index.add(str(one.task), [one.path])
             by_holder.setdefault((str(one.task), one.path), one)
-    if found > CONFLICTS_MAX or hits >= _HITS_MAX:
-        yield Conflict(None, None, 0)

@@ -124,6 +124,11 @@ async def test_each_kind_has_a_help_of_its_own(rally: Terminal, kind: str) -> No
         assert (f"\n  {field.flag} " in result.out or f"\n  {field.flag}\n" in result.out) is goes
 
 
+async def test_words_to_be_typed_keep_their_case(rally: Terminal) -> None:
+    """A condition is written `step:ID`, also at the beginning of a sentence."""
+    assert "step:ID, fact:ID or free:PATH" in (await rally("say", "standby", "--help")).out
+
+
 def test_say_takes_every_field_of_the_table() -> None:
     """The flags are made from the table, so none can be missing or spelled otherwise."""
     say = next(context for context in EVERY if context.command_path == "rally say")

@@ -45,10 +45,10 @@ async def test_the_hostile_text_is_there_to_be_read(rally: Terminal) -> None:
 
 
 async def test_a_block_of_text_cannot_pass_for_the_fields_around_it(rally: Terminal) -> None:
-    """A summary of several lines keeps its lines, all of them indented."""
+    """A summary of several lines keeps its lines and tabs, all of them indented."""
     await rally.say("a:1", "note", "--subject", "s", "--summary", "first\nhash  0000\n\tlast")
     shown = (await rally("show", "1")).out
-    assert "summary\n  first\n  hash  0000\n  \tlast\n" in shown
+    assert "summary\n  first\n  hash  0000\n          last\n" in shown
 
 
 @pytest.mark.parametrize("argv", QUESTIONS, ids=name_of)
@@ -199,6 +199,7 @@ async def test_a_taken_task_comes_with_its_packet(rally: Terminal) -> None:
         (("lead",), "the lead's seat is free"),
         (("mission",), "no mission is set"),
         (("task", "list", "--run", "r"), "run r has no tasks"),
+        (("task", "list", "--run", "r; rm x"), "rally task add --run 'r; rm x' --id ID"),
         (("dag", "--run", "r"), "run r: no facts"),
         (("check-ci",), "clean"),
         (("whoami",), "not said: --tool"),

@@ -51,11 +51,11 @@ def before_write(history: History, asked: Question, now_ms: int) -> set[Finding]
 
 
 def registered_read_only(history: History, step: tuple[str, str] | None) -> bool:
-    """Whether a step was registered as a read-only task of a run that is not over."""
-    tasks = [one for one in history.standing("task") if step and one["run"] == step[0]]
-    if all(step_of(one) in history.landed() for one in tasks):
+    """Whether a step was registered as a read-only task and has not landed."""
+    if step is None or step in history.landed():
         return False
-    return any(step_of(one) == step and one["data"]["read_only"] for one in tasks)
+    tasks = [one for one in history.standing("task") if step_of(one) == step]
+    return any(one["data"]["read_only"] for one in tasks)
 
 
 def stale_fence(history: History, asked: Question) -> set[Finding]:

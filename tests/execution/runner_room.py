@@ -76,11 +76,11 @@ class Room:
         """A watcher that follows the room by the time this returns."""
         process = self.start("watch", "--json", *words, env=env)
         if "--once" not in words:
-            self.await_follower(process)
+            process.event("heartbeat")
         return process
 
-    def await_follower(self, process: Process) -> None:
-        """Wait until the watcher has told of a fact that was said for this."""
+    def await_news(self, process: Process) -> None:
+        """Wait until the watcher has seen everything said so far: it tells of a fact said for this."""
         marker = self.say("note", "--subject", "is anybody there")["seq"]
         while process.event("activity")["to_seq"] < marker:
             pass

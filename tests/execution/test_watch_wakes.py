@@ -19,7 +19,11 @@ def test_a_due_standby_is_woken_with_rallys_own_suggestion(room: Room) -> None:
     watcher = room.watch(env={"PATH": "/usr/bin:/bin"})
     standby = room.due_standby("claude:1")
     fired = watcher.event("fired")
-    assert (fired["standby_event_id"], fired["owner"], fired["cause"]) == (standby, "claude:1", "time")
+    assert (fired["standby_event_id"], fired["owner"], fired["cause"]) == (
+        standby,
+        "claude:1",
+        "time",
+    )
     assert fired["command"] == "rally next --tool claude:1 --json"
     assert '"action":' in watcher.event("finished", standby_event_id=standby)["stdout"]
 
@@ -48,8 +52,7 @@ def test_a_firing_stands_in_the_ledger_and_is_never_repeated(room: Room) -> None
     again = room.watch("--once", "--tool", "other").rest()
     assert [event["event"] for event in again] == ["skipped", "stopped"]
     assert again[0]["reason"] == "fired-before"
-    follower = room.watch("--tool", "third")
-    assert follower.event("skipped")["reason"] == "fired-before"
+    assert room.watch("--tool", "third").event("skipped")["reason"] == "fired-before"
     assert len(room.attempts(standby)) == 1
 
 
@@ -70,8 +73,7 @@ def test_a_standby_that_its_owner_answered_is_not_fired(room: Room, answer: str)
     hold = room.say("claim", "--resource", f"wake:{standby}", "--key", f"wake:{standby}:1",
                     "--ttl", "1d", "--ref", standby)  # fmt: skip
     watcher = room.watch()
-    if watcher.told[0]["event"] != "skipped":
-        watcher.event("skipped", reason="running-elsewhere")
+    watcher.event("skipped", reason="running-elsewhere")
     words = {"wake": ["--ref-standby", standby],
              "artifact": ["--ref", standby, "--subject", "done"], "leave": []}[answer]  # fmt: skip
     if answer == "leave":
@@ -79,7 +81,7 @@ def test_a_standby_that_its_owner_answered_is_not_fired(room: Room, answer: str)
     else:
         room.say(answer, *words, tool="claude:1")
     room.say("release", "--ref", hold["event_id"])
-    room.await_follower(watcher)
+    room.await_news(watcher)
     assert watcher.stop()[-1]["fired"] == 0
     assert len(room.attempts(standby)) == 1
 
@@ -110,11 +112,9 @@ def test_a_tool_that_never_entered_wakes_nothing(room: Room) -> None:
 
 def test_a_failed_command_is_tried_again_after_a_pause(room: Room) -> None:
     """The failure names when; the second attempt is the next key in the ledger."""
-    standby = room.due_standby()
     watcher = room.watch("--on-wake", "mkdir tried || exit 0; echo oh no >&2; exit 9")
-    failed = next(e for e in [*watcher.told, {}] if e.get("event") == "failed") if any(
-        e["event"] == "failed" for e in watcher.told
-    ) else watcher.event("failed")  # fmt: skip
+    standby = room.due_standby()
+    failed = watcher.event("failed")
     assert (failed["exit_code"], failed["stderr"], failed["attempt"]) == (9, "oh no\n", 1)
     assert failed["retry_at"] > failed["at"]
     finished = watcher.event("finished")
@@ -148,7 +148,6 @@ def test_a_command_that_cannot_be_started_is_a_failed_attempt(room: Room) -> Non
     assert "cannot be started" in failed["error"]
     room.env["PATH"] = os.environ["PATH"]
     assert room.watch("--once", "--on-wake", "true").event("finished")["attempt"] == 2
-    assert [claim["attempt"] for claim in [{"attempt": 1}]] == [1]
     assert len(room.attempts(standby)) == 2
 
 
@@ -159,7 +158,7 @@ def test_stopping_starts_nothing_new_and_waits_for_what_runs(room: Room) -> None
     first = room.due_standby("claude:1")
     assert watcher.event("fired")["standby_event_id"] == first
     second = room.due_standby("claude:2")
-    room.await_follower(watcher)
+    room.await_news(watcher)
     watcher.send(signal.SIGTERM)
     go.write("ended by itself\n")
     rest = watcher.rest()
@@ -172,14 +171,13 @@ def test_stopping_starts_nothing_new_and_waits_for_what_runs(room: Room) -> None
 
 def test_a_second_signal_ends_what_runs_and_leaves_it_to_the_next(room: Room) -> None:
     """The cut command counts as failed, so another watcher takes the next attempt at once."""
-    standby = room.due_standby()
     watcher = room.watch("--on-wake", "sleep 1000")
-    if not any(event["event"] == "fired" for event in watcher.told):
-        watcher.event("fired")
+    standby = room.due_standby()
+    watcher.event("fired")
     watcher.send(signal.SIGINT)
     watcher.send(signal.SIGTERM)
     assert watcher.event("failed")["cut"] is True
-    assert watcher.event("stopped")["reason"] == "SIGINT"
+    assert watcher.event("stopped")["reason"] in ("SIGINT", "SIGTERM")  # both were pending
     assert watcher.wait() == 0
     assert room.watch("--once", "--on-wake", "true").event("finished")["attempt"] == 2
     assert len(room.attempts(standby)) == 2
@@ -189,7 +187,9 @@ def test_a_dry_run_tells_and_writes_nothing(room: Room) -> None:
     """No claim, no command, no cursor."""
     standby = room.due_standby()
     before = len(room.facts())
-    told = room.watch("--once", "--dry-run", "--on-wake", "touch f", "--on-activity", "touch f").rest()
+    told = room.watch(
+        "--once", "--dry-run", "--on-wake", "touch f", "--on-activity", "touch f"
+    ).rest()
     assert (told[0]["reason"], told[0]["detail"]) == ("dry-run", "touch f")
     assert told[0]["standby_event_id"] == standby
     assert len(room.facts()) == before
@@ -229,5 +229,6 @@ def test_a_duration_ends_the_watch(room: Room) -> None:
 def test_silence_is_broken_by_a_sign_of_life(room: Room) -> None:
     """After --max-interval without an event: what the room answers at that moment."""
     watcher = room.watch("--max-interval", "1s", "--on-wake", "true")
+    room.enter("claude:1")
     beat = watcher.event("heartbeat")
     assert (beat["head"], beat["due"], beat["running"]) == (1, 0, 0)

@@ -51,6 +51,7 @@ def verdict(data: dict[str, Any]) -> int:
     "before-write",
     example="rally check before-write --tool claude:1 --path src/api/users.py --strict",
     exits=EXITS,
+    is_sparse=True,
 )
 @caller
 @paths("A path that is to be written.")

@@ -86,7 +86,7 @@ def _complete_kind(_: click.Context, __: click.Parameter, incomplete: str) -> li
     return [CompletionItem(kind) for kind in SAYABLE if kind.startswith(incomplete)]
 
 
-@click.command("say", cls=SayVerb, example=EXAMPLE, exits=(0, 1, 2, 3, 130))
+@click.command("say", cls=SayVerb, example=EXAMPLE, exits=(0, 1, 2, 3, 130), is_sparse=True)
 @click.argument("kind", metavar="KIND", shell_complete=_complete_kind)
 @caller
 @fields(*(field.name for field in SAY_FIELDS))

@@ -87,7 +87,8 @@ def in_time(instant: str, screen: Screen) -> str:
 
 def block(text: str, indent: str = "  ") -> list[str]:
     """A text of several lines, indented so that it cannot pass for rally's own words."""
-    return [indent + line for line in visible(text, keep_newlines=True).splitlines() or [""]]
+    shown = visible(text.expandtabs(), keep_newlines=True)
+    return [f"{indent}{line}".rstrip() for line in shown.splitlines() or [""]]
 
 
 def joined(lines: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from rally.cli.screen import Screen, span
@@ -49,7 +50,7 @@ def show_inbox(data: dict[str, Any], screen: Screen) -> str:
         lines += table(_SENT, [_sent_row(item, screen) for item in items], screen)
     else:
         lines += table(_ASKED, [_row(item, item["tool"]) for item in items], screen)
-        first = visible(items[0]["event_id"])
+        first = visible(quote(items[0]["event_id"]))
         lines.append(f"answer: rally say receipt --tool {tool} --ref {first} --state accepted")
     return joined(lines)
 

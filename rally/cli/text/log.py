@@ -11,7 +11,7 @@ from rally.model.visible import one_line, pad, visible
 
 _STYLES = {"blocker": "stop", "claim": "ok", "artifact": "ok", "handoff": "warn", "risk": "warn"}
 _KIND_WIDTH, _TOOL_WIDTH = 8, 14
-_HEADLINE_MIN = 24
+_HEADLINE_MIN = 12
 # Written beside the others, or in a form of its own.
 _APART = frozenset({"seq", "kind", "event_id", "summary", "evidence", "data"})
 

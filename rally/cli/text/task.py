@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from rally.cli.screen import Screen
@@ -39,11 +40,8 @@ def show_task(data: dict[str, Any], screen: Screen) -> str:
 def _list(data: dict[str, Any], screen: Screen) -> str:
     tasks, run = data["tasks"], visible(str(data["run"]))
     if not tasks:
-        return joined(
-            [
-                f"run {run} has no tasks; rally task add --run {run} --id ID --intent TEXT --owns PATH"
-            ]
-        )
+        command = f"rally task add --run {visible(quote(str(data['run'])))} --id ID --owns PATH"
+        return joined([f"run {run} has no tasks; {command} --intent TEXT"])
     rows: list[list[Cell]] = [
         [
             (str(task["id"]), "name"),

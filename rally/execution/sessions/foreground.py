@@ -28,32 +28,48 @@ def is_prompt(argv: Sequence[str]) -> bool:
     for word in words:
         if word in _WITH_VALUE:
             next(words, None)
-        elif word in ("-", "--", "--interactive", "-i"):
+        elif word in ("-", "--"):
             continue
-        elif word in ("--command", "-Command", "-File") or not word.startswith(("-", "+")):
-            return False
-        elif not word.startswith("--") and "c" in word[1:]:  # -c, -lc
+        elif _names_commands(word):
             return False
     return True
 
 
+def _names_commands(word: str) -> bool:
+    """Whether an argument of a shell is a script, or the option before commands (`-c`, `-lc`)."""
+    if word.startswith("--"):
+        return word == "--command"
+    return not word.startswith(("-", "+")) or "c" in word[1:] or word == "-File"
+
+
 def foreground_argv(pid: int, env: Mapping[str, str]) -> list[str]:
     """The command line in the foreground of a process's terminal; empty where it cannot be told."""
-    if os.path.isdir("/proc/self"):
-        return _from_proc(pid)
-    group = _ps("tpgid", pid, env)
-    return _ps("args", int(group[0]), env) if group and group[0].isdecimal() else []
-
-
-def _from_proc(pid: int) -> list[str]:
+    group = foreground_group(pid, env)
+    if group == 0:
+        return []
+    if not _has_proc():
+        return _ps("args", group, env)
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        # pid (name) state ppid pgrp session tty tpgid …; the name may hold anything
-        group = int(stat.rpartition(")")[2].split()[5])
         raw = Path(f"/proc/{group}/cmdline").read_bytes()
-    except (OSError, ValueError, IndexError):
+    except OSError:
         return []
     return [os.fsdecode(word) for word in raw.split(b"\0")[:-1]]
+
+
+def foreground_group(pid: int, env: Mapping[str, str]) -> int:
+    """The process group in the foreground of a process's terminal; 0 where it cannot be told."""
+    try:
+        if not _has_proc():
+            return max(0, int(_ps("tpgid", pid, env)[0]))
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        # pid (name) state ppid pgrp session tty tpgid …; the name may hold anything
+        return max(0, int(stat.rpartition(")")[2].split()[5]))
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _has_proc() -> bool:
+    return os.path.exists("/proc/self/stat")
 
 
 def _ps(column: str, pid: int, env: Mapping[str, str]) -> list[str]:

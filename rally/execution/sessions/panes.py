@@ -68,10 +68,9 @@ def _number(text: str) -> int | None:
 
 def serves(socket_path: str) -> bool:
     """Whether a tmux server listens there. tmux tells by its error text alone, so it is knocked at."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
-        with suppress(OSError):
-            knocking.connect(socket_path)
-            return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking, suppress(OSError):
+        knocking.connect(socket_path)
+        return True
     return False
 
 

@@ -38,6 +38,11 @@ def before_write(question: Question) -> list[Finding]:
     return findings
 
 
+def _claim_hint(tool: str, *paths: str) -> str:
+    named = "".join(f" --path {quote(path)}" for path in paths)
+    return f"rally say claim --tool {tool}{named}"
+
+
 def stale_fence(question: Question) -> Iterator[Finding]:
     """Contract C7: the fence must be that of a claim of the caller that has not ended."""
     fence = question.fence
@@ -50,7 +55,9 @@ def stale_fence(question: Question) -> Iterator[Finding]:
             STOP,
             f"the claim with fence {fence} has ended or was taken over; {question.tool} holds it no "
             "longer",
-            hint=f"rally say claim --tool {question.tool} --path …",
+            hint=_claim_hint(question.tool, *question.paths[:10])
+            if question.paths
+            else f"rally next --tool {question.tool}",
         )
 
 
@@ -156,7 +163,7 @@ def lapsed_claim(question: Question, path: str) -> list[Finding]:
                     owner=claim.tool,
                     hint=f"rally say renew --tool {question.tool}"
                     if own
-                    else f"rally say claim --tool {question.tool} --path …",
+                    else _claim_hint(question.tool, path),
                 )
             )
     return findings
@@ -188,13 +195,17 @@ def _step_claims(question: Question) -> list[Claim]:
 
 
 def read_only_step(question: Question, path: str) -> Iterator[Finding]:
-    """The caller's step owns no path: by its claim, or by its registration as read-only."""
+    """The caller's step owns no path: by its claim, or as a task that was registered as read-only.
+
+    A task that has landed may be forgotten or not, so it counts no more.
+    """
     if question.step is None:
         return
     run = question.state.runs.get(question.step[0])
     task = run.tasks.get(question.step[1]) if run else None
     claims = _step_claims(question)
-    if (claims and not any(claim.paths for claim in claims)) or (task and task.read_only):
+    reads = run and task and task.read_only and task.task_id not in run.landed
+    if reads or (claims and not any(claim.paths for claim in claims)):
         yield Finding(
             "read-only-step",
             STOP,
@@ -243,7 +254,7 @@ def outside_claim(question: Question, path: str) -> Iterator[Finding]:
         path=path,
         fact_id=fact_id,
         owner=question.tool,
-        hint=f"rally say claim --tool {question.tool} --path …",
+        hint=_claim_hint(question.tool, path),
     )
 
 
@@ -256,7 +267,7 @@ def unclaimed_path(question: Question, path: str, *, taken: bool) -> Iterator[Fi
         STOP if question.require_claim else INFO,
         f"{question.tool} has no claim on {path}",
         path=path,
-        hint=f"rally say claim --tool {question.tool} --path …",
+        hint=_claim_hint(question.tool, path),
     )
 
 

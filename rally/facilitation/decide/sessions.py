@@ -78,7 +78,7 @@ def _check_pane(state: RoomState, data: dict[str, Any]) -> None:
             raise Refused(
                 "pane-taken",
                 f"pane {data['pane']} belongs to session {session.fact.doc['subject']}",
-                hint=f"rally sessions, or rally stop {quote(session.fact.doc['subject'])} --forget",
+                hint=f"rally stop {quote(session.fact.doc['subject'])} --forget",
                 details={"session": session.fact.doc["subject"], "pane": data["pane"]},
             )
 
@@ -128,6 +128,6 @@ def _taken(session: ManagedSession) -> Refused:
     return Refused(
         "name-taken",
         f"{name} is a session of {tool} since {to_rfc3339(fact.created_ms)}",
-        hint=f"rally stop {quote(name)}, or another --name",
+        hint=f"rally stop {quote(name)}",
         details={"session": name, "session_id": fact.event_id, "tool": tool},
     )

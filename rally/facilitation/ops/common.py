@@ -43,10 +43,17 @@ class Ask(NamedTuple):
         Raises:
             UsageError: `bad-tool`, for a marker that is no label; or as `RoomService.say`.
         """
-        label = self.env.get(WATCH_VARIABLE)
-        if label:
-            asked.origin = f"watch:{check_tool(label, name=WATCH_VARIABLE)}"
+        asked.origin = self.origin()
         return await self.service.say(asked, decider)
+
+    def origin(self) -> str | None:
+        """What the facts carry that this request leads to: `watch:<label>` from a watcher's child.
+
+        Raises:
+            UsageError: `bad-tool`, for a marker that is no label.
+        """
+        label = self.env.get(WATCH_VARIABLE)
+        return f"watch:{check_tool(label, name=WATCH_VARIABLE)}" if label else None
 
     def caller(self) -> tuple[str, str | None]:
         """The caller's tool and session.

@@ -39,7 +39,7 @@ async def memory(ask: Ask) -> Reply:
     action = str(ask.params.get("action", ""))
     match action:
         case "set":
-            said = await ask.service.say(_wish(ask.params), remember)
+            said = await ask.say(_wish(ask.params), remember)
             return Reply(
                 {"action": action, **show_value(said.fact), "fact": said.fact.doc}, said.warnings
             )

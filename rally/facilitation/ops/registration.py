@@ -139,10 +139,12 @@ async def _submit(
     wants = Wants()
     for one in wanting:
         wants.add(one.kind, one.content)
+    origin = ask.origin()
 
     def run(context: Context) -> Outcome:
         done = decide(context)
-        return Outcome(lambda facts: (done, facts), done.contents if done is not None else [])
+        contents = done.contents if done is not None else []
+        return Outcome(lambda facts: (done, facts), contents, origin)
 
     job = Job(run, wants, renews=ask.caller())
     answer: Done = await ask.service.writer.submit(job)

@@ -129,7 +129,7 @@ async def _take(ask: Ask) -> Reply:
             ttl, min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl"
         )
     try:
-        said = await service.say(asked, deciding.take)
+        said = await ask.say(asked, deciding.take)
     except Refused as refusal:
         if refusal.code == "nothing-ready" and not refusal.details["waiting"]:
             raise await _nothing_left(ask, run) from None
@@ -177,7 +177,7 @@ async def _finish(ask: Ask) -> Reply:
     decider = deciding.done if action == "done" else deciding.drop
     asked.kind = "artifact" if action == "done" else "release"
     try:
-        said = await ask.service.say(asked, decider)
+        said = await ask.say(asked, decider)
     except RallyError as error:
         if error.code in ("unknown-task", "not-owner"):
             await _refuse_landed(ask, given["run"], given["step"])

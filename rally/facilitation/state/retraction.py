@@ -29,7 +29,7 @@ def withdraw(state: RoomState, fact: Fact, past: Past) -> None:
     if target.ref and target.kind in rules.ANSWERS:
         thread = past.thread(target.ref, without=target.event_id)
         if thread and thread[0].event_id == target.ref:
-            _reopen(state, thread[0], thread[1:], past)
+            _reopen(state, thread, past, without=target.event_id)
             state.mark_held(f"fact:{target.ref}", holds=rules.answered(state, thread[0]))
 
 
@@ -82,23 +82,26 @@ def _unland(state: RoomState, target: Fact, past: Past) -> None:
     if past.landings(target.run, target.step, without=target.event_id):
         return
     state.mark_held(f"step:{target.run}\0{target.step}", holds=False)
-    run = state.runs.get(target.run)
-    if run is not None:
-        run.landed.discard(target.step)
-    elif target.run in past.tasks:
+    if target.run in state.runs:
+        state.runs[target.run].landed.discard(target.step)
+    if past.tasks.get(target.run):
         _remember(state, target, past)
 
 
 def _remember(state: RoomState, target: Fact, past: Past) -> None:
-    """A run that was forgotten because every task had landed is open again."""
-    run = Run(target.run or "")
-    for fact in past.tasks[run.run_id]:
+    """Tasks that were forgotten because the whole run had landed are open again."""
+    run_id = target.run or ""
+    run = state.runs.setdefault(run_id, Run(run_id))
+    known, run.tasks = run.tasks, {}
+    for fact in past.tasks[run_id]:
+        if past.is_withdrawn(fact.event_id):
+            continue
         task = rules.task_of(fact)
         run.tasks[task.task_id] = task
         for step in (task.task_id, *task.depends_on):
-            if past.landings(run.run_id, step, without=target.event_id):
+            if past.landings(run_id, step, without=target.event_id):
                 run.landed.add(step)
-    state.runs[run.run_id] = run
+    run.tasks |= known  # those of this very batch stand behind the others
     rules.forget_finished(state, run)
 
 
@@ -111,8 +114,9 @@ def _unregister(state: RoomState, target: Fact) -> None:
         rules.forget_finished(state, run)
 
 
-def _reopen(state: RoomState, fact: Fact, answers: list[Fact], past: Past) -> None:
-    """Rebuild one entity from the facts about it that still count."""
+def _reopen(state: RoomState, thread: list[Fact], past: Past, *, without: str) -> None:
+    """Rebuild one entity from the facts about it that still count; `without` does not."""
+    fact, *answers = thread
     kinds = {answer.kind for answer in answers}
     match fact.kind:
         case "blocker" if "resolve" not in kinds and fact.event_id not in state.blockers:
@@ -133,7 +137,7 @@ def _reopen(state: RoomState, fact: Fact, answers: list[Fact], past: Past) -> No
         case "handoff":
             _reopen_handoff(state, fact, answers)
         case "standby" if not kinds & {"wake", "artifact"} and fact.event_id not in state.standbys:
-            _reopen_standby(state, fact, past)
+            _reopen_standby(state, fact, past, without=without)
         case "session":
             _reopen_session(state, fact, answers)
         case _:
@@ -152,7 +156,7 @@ def _reopen_handoff(state: RoomState, fact: Fact, answers: list[Fact]) -> None:
     state.handoffs = _oldest_first(state.handoffs)
 
 
-def _reopen_standby(state: RoomState, fact: Fact, past: Past) -> None:
+def _reopen_standby(state: RoomState, fact: Fact, past: Past, *, without: str) -> None:
     ended = fact.event_id in past.ended
     if ended or any(rules.ends_standby(one, fact) for one in past.pending if one.seq > fact.seq):
         return
@@ -161,7 +165,7 @@ def _reopen_standby(state: RoomState, fact: Fact, past: Past) -> None:
         fact, from_rfc3339(wake_after) if wake_after else None, tuple(fact.get("until", ()))
     )
     for index, condition in enumerate(standby.until):
-        if rules.holds_already(state, past, fact, condition):
+        if rules.holds_already(state, past, fact, condition, without=without):
             standby.held.add(index)
     state.add_standby(standby)
     state.standbys = _oldest_first(state.standbys)

@@ -110,11 +110,17 @@ def answered(state: RoomState, fact: Fact) -> bool:
     return fact.kind in still_open and event_id not in still_open[fact.kind]
 
 
-def holds_already(state: RoomState, past: Past, standby: Fact, condition: str) -> bool:
-    """Whether a `step:` or `fact:` condition of a standby that begins holds by now."""
+def holds_already(
+    state: RoomState, past: Past, standby: Fact, condition: str, *, without: str | None = None
+) -> bool:
+    """Whether a `step:` or `fact:` condition of a standby that begins holds by now.
+
+    Args:
+        without: the id of an artifact that is being withdrawn.
+    """
     form, _, rest = condition.partition(":")
     if form == "step":
-        return bool(past.landings(standby.run or "", rest))
+        return bool(past.landings(standby.run or "", rest, without=without))
     return form == "fact" and fact_answered(state, past, rest)
 
 

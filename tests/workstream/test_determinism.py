@@ -1,0 +1,141 @@
+"""Which commands answer something else each time, and which only look like it (contract W2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rally.workstream.determinism import nondeterminism
+
+STEADY = """
+bash validate-date.sh
+git log --date=iso
+npm run update
+./candidate --check
+python -m pytest tests/test_random.py
+pytest tests/random.py -q
+cat random.txt
+node tests/random.test.js
+test -f date.txt
+echo update the date of the file
+date=2024-01-01 ./run.sh
+date -d @0 +%s
+date -u -d '2024-01-01' +%F
+date -r file +%s
+grep -q 'date' README
+npm run date
+./date
+echo "$RANDOM_SEED"
+python -c 'import random; random.seed(1)'
+python -c 'import datetime; print(datetime.date(2020,1,1))'
+node -e 'console.log(new Date(0))'
+node -e "new Date('2020-01-01')"
+console.time()
+cargo test --release
+go test ./...
+cat uuid.txt
+sort -r file
+python -c "import uuid; uuid.uuid5(uuid.NAMESPACE_URL, 'x')"
+grep --random foo
+cat secrets.txt
+test "$(cat date)" = x
+xargs -n1 validate-date
+make validate && ls updates/date/
+shuf --random-source=seed file
+""".strip().splitlines()
+
+CHANGING = """
+date
+date +%s
+echo $(date)
+echo `date`
+x=$(date +%s)
+test "$(date -u +%F)" = "$(cat x)"
+date;ls
+ls && date
+TZ=UTC date
+env date
+sh -c 'date +%s'
+/bin/date
+if date; then ls; fi
+date -d tomorrow
+date > x
+timeout 5 date
+echo $RANDOM
+echo ${RANDOM}
+echo $EPOCHSECONDS
+uuidgen
+head -c4 /dev/urandom
+openssl rand -hex 4
+ls | shuf
+sort -R x
+awk 'BEGIN{srand(); print rand()}'
+sqlite3 x 'select random()'
+node -e 'Date.now()'
+Math.random()
+new Date()
+node -e "console.log(new Date().getTime())"
+performance.now()
+crypto.randomUUID()
+python -c 'import time; time.time()'
+time.time_ns()
+python -c 'import random; print(random.random())'
+random.choice(xs)
+from random import choice
+np.random.rand(3)
+uuid.uuid4()
+datetime.now()
+datetime.datetime.utcnow()
+date.today()
+os.urandom(4)
+secrets.token_hex()
+time.Now()
+rand.Intn(5)
+uuid.NewString()
+ruby -e 'puts Time.now'
+SecureRandom.hex
+Random.rand(5)
+SystemTime::now()
+rand::thread_rng()
+Uuid::new_v4()
+System.currentTimeMillis()
+UUID.randomUUID()
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("command", STEADY)
+def test_what_only_looks_like_a_clock_is_none(command: str) -> None:
+    """A linter that cries wolf is switched off."""
+    assert nondeterminism(command) == []
+
+
+@pytest.mark.parametrize("command", CHANGING)
+def test_clocks_lots_and_fresh_ids_are_found(command: str) -> None:
+    """A validation that asks them proves nothing when it is run again."""
+    assert nondeterminism(command) != []
+
+
+@pytest.mark.parametrize("command", ["make\n  date +%s\n", "make;\tdate", "a\nb\nuuidgen"])
+def test_every_line_of_a_command_is_looked_at(command: str) -> None:
+    """A command may hold many lines."""
+    assert nondeterminism(command) != []
+
+
+def test_each_cause_is_named_once() -> None:
+    """Ten calls of one clock are one cause."""
+    assert nondeterminism("date; date; echo $RANDOM; uuidgen; date") == [
+        "$RANDOM",
+        "date",
+        "uuidgen",
+    ]
+
+
+def test_a_long_command_is_judged_in_no_time() -> None:
+    """No pattern goes back and forth over hostile text: the work grows with the length."""
+    for hostile in (
+        "date " * 13_000,
+        "a=b " * 16_000,
+        "sort -x " * 8_000,
+        "(" * 60_000,
+        " x=" * 20_000,
+    ):
+        nondeterminism(hostile)
