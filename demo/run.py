@@ -105,7 +105,9 @@ def play(stage: Stage) -> int:
         others = [stage.agent("cleo"), stage.agent("dan")]
         ben = stage.agent("ben")
         until(facts, kind="standby", tool="ben")
-        narrate("ada and ben collided: ben was stopped before he wrote, and sleeps. `rally room` now:")
+        narrate(
+            "ada and ben collided: ben was stopped before he wrote, and sleeps. `rally room` now:"
+        )
         stage.rally("room", show=True)
         narrate("ada goes on")
         with stage.gate.open("w") as gate:

@@ -14,7 +14,6 @@ from rally.cli.command import Entry, VerbGroup
 from rally.cli.plan import Text
 
 _HERE = "rally.cli.commands"
-_RUNNERS = "rally.execution"
 
 PART, LOOK, FAN_OUT, STEER, RUN, CARE = (
     "Take part",
@@ -53,10 +52,10 @@ CLIENT: tuple[Entry, ...] = (
         "Plan a fan-out and follow it: lint, packets, start, status, verify.", FAN_OUT,
     ),
     Entry(
-        "watch", f"{_RUNNERS}.watch_command:watch",
+        "watch", f"{_HERE}.watch:watch",
         "Wake whoever is due, and run a command when something happens.", RUN,
     ),
-    Entry("hold", f"{_RUNNERS}.hold_command:hold", "Run a command while a claim is held.", RUN),
+    Entry("hold", f"{_HERE}.hold:hold", "Run a command while a claim is held.", RUN),
     Entry("run", f"{_HERE}.sessions:run", "Start an agent in tmux.", RUN),
     Entry(
         "sessions", f"{_HERE}.sessions:sessions",

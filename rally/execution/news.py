@@ -105,7 +105,7 @@ class News:
         """
         batch, self._pending = self._pending, None
         if batch is None or await self._try(batch, retries=False):
-            self._done(max(head, self._mark.seq))
+            self._done(max(head, batch.last_seq if batch else 0, self._mark.seq))
 
     async def follow(self) -> None:
         """Deal with batches as they come, until stopping is asked for.

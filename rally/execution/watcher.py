@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ from rally.execution.reporter import Reporter, shown_command
 from rally.execution.stop import Stop
 from rally.execution.surroundings import base_env
 from rally.model.clock import Clock
-from rally.model.errors import RallyError
+from rally.model.errors import Failure, RallyError
 
 # After the room could not be asked or written, for a reason that may pass (a full disk).
 _TROUBLE_PAUSE_MS = 60_000
@@ -119,8 +119,10 @@ class Watcher:
             RallyError: the room cannot be followed; no command runs any more.
         """
         loop = asyncio.get_running_loop()
-        for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, self._signalled, signal.Signals(number).name)
+        # What it was started to ignore (`nohup`) stays ignored.
+        heard = [one for one in _STOP_SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+        for number in heard:
+            loop.add_signal_handler(number, self._signalled, number.name)
         if self._wishes.duration_ms is not None:
             loop.call_later(self._wishes.duration_ms / 1_000, self.stop.ask, "duration")
         try:
@@ -133,7 +135,7 @@ class Watcher:
             self.stop.ask(error.code)
             raise
         finally:
-            for number in _STOP_SIGNALS:
+            for number in heard:
                 loop.remove_signal_handler(number)
             counts = self._reporter.counts
             self._reporter.tell(
@@ -197,7 +199,7 @@ class Watcher:
 
     def _see_due(self, event: Mapping[str, Any]) -> None:
         self._next_due_at = event["next_due_at"]
-        self._due = {entry["standby_event_id"]: entry for entry in event["due"]}
+        self._due = _by_id(event["due"])
         self._settled &= self._due.keys()
         for standby_id, withdrawn in self._withdrawn.items():
             if standby_id not in self._due:
@@ -242,16 +244,19 @@ class Watcher:
                 await self._would_fire(entry)
                 return None
             later = await self._firing.attempt(entry, keeps_pauses=not self._wishes.once)
-        except RallyError as error:
+        except Exception as error:  # one standby's trouble is not the others'
+            trouble = error
+            if not isinstance(trouble, RallyError):
+                trouble = Failure("internal", f"{type(error).__name__}: {error}")
             self._reporter.tell(
                 "skipped",
                 standby_event_id=entry["standby_event_id"],
                 owner=entry["owner"],
-                reason=error.code,
-                detail=error.message,
+                reason=trouble.code,
+                detail=trouble.message,
             )
             if self._wishes.once:
-                raise
+                raise trouble from error
             return self._clock.now_ms() + _TROUBLE_PAUSE_MS
         return later.at_ms if later is not None else None
 
@@ -297,32 +302,46 @@ class Watcher:
         """Do what is to be done now (contract X1, `--once`)."""
         if not self._link.has_room():
             return
-        with self._news.turn() as reads_news:
-            head = await self._take_stock(reads_news=reads_news)
-            work = [self._try_once(entry) for entry in self._due.values()]
-            if reads_news:
-                work.append(self._news.settle(head))
-            troubles = await asyncio.gather(*work, return_exceptions=True)
-        for trouble in troubles:
-            if isinstance(trouble, BaseException):
-                raise trouble
+        work = [self._wake_once()]
+        if self._wishes.on_activity is not None:
+            work.append(self._read_once())
+        await _all(work)
 
-    async def _take_stock(self, *, reads_news: bool) -> int:
-        """What is due, and what is new; the head up to which that is."""
-        head: int = (await self._link.call("whoami"))["head"]
-        since = self._news.begin(head) if reads_news else head
-        want = ["facts", "due"] if reads_news else ["due"]
-        events = self._link.follow(since=since, want=want, kinds=list(self._wishes.kinds))
-        async with aclosing(events):
-            async for event in events:
-                if event["event"] == "facts":
-                    self._news.add(event["facts"])
-                elif event["event"] == "due":
-                    self._due = {entry["standby_event_id"]: entry for entry in event["due"]}
-                    break
-        return head
+    async def _wake_once(self) -> None:
+        self._due = _by_id((await self._link.call("wake-due"))["due"])
+        await _all([self._try_once(entry) for entry in self._due.values()])
 
     async def _try_once(self, entry: Doc) -> None:
         async with self._slots:
             if not self.stop.is_asked:
                 await self._attempt(entry)
+
+    async def _read_once(self) -> None:
+        with self._news.turn() as is_ours:
+            if is_ours:
+                head: int = (await self._link.call("whoami"))["head"]
+                await self._catch_up(self._news.begin(head))
+                await self._news.settle(head)
+
+    async def _catch_up(self, since: int) -> None:
+        """Read what is there already: it all comes before the first word of what is due."""
+        events = self._link.follow(
+            since=since, want=["facts", "due"], kinds=list(self._wishes.kinds)
+        )
+        async with aclosing(events):
+            async for event in events:
+                if event["event"] == "facts":
+                    self._news.add(event["facts"])
+                elif event["event"] == "due":
+                    return
+
+
+def _by_id(entries: Sequence[Doc]) -> dict[str, Doc]:
+    return {entry["standby_event_id"]: entry for entry in entries}
+
+
+async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do everything to its end, then raise the first error of all."""
+    for trouble in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(trouble, BaseException):
+            raise trouble

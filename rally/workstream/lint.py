@@ -262,11 +262,14 @@ class _Lint:
                 self._add(code, place, error.message, error.hint)
                 continue
             paths.append(Owned(number, entry, path))
-            if not self._look.exists(path):
-                self._warn(
-                    "missing-path", place, f"{shown(path)} does not exist",
-                    "fine if the task is to create it",
-                )  # fmt: skip
+        missing = [one for one in paths if not self._look.exists(one.path)]
+        if missing:
+            more = f" and {len(missing) - 1} more paths" if len(missing) > 1 else ""
+            self._warn(
+                "missing-path", ("tasks", number, "owns", missing[0].entry),
+                f"{shown(missing[0].path)}{more} of {self._task_name(number)} not found",
+                "fine if the task is to create what it owns",
+            )  # fmt: skip
         return paths
 
     def _dependencies(self) -> None:

@@ -24,6 +24,7 @@ from rally.model.errors import RallyError
 TOOLS = ("a:1", "b:1", "c:1", "human:d")
 STEPS = ("build", "test")
 INTENTS = (None, "work", "review", "plan", "question", "shutdown", "message")
+FORMS = ("free", "fact", "step")
 # What can be withdrawn, and something that cannot.
 WITHDRAWN = (
     "claim", "lead", "resolve", "receipt", "artifact", "decision", "standby", "wake", "release",
@@ -251,11 +252,11 @@ class Life(RoomMachine):
 
     @rule(door=doors, caller=callers, step=steps, wake_after=st.sampled_from([None, "+60s", "+1h"]),
           pick=picks, path=st.sampled_from(PATHS),
-          conditions=st.lists(st.sampled_from(["free", "fact", "step"]), max_size=2, unique=True))  # fmt: skip
+          forms=st.lists(st.sampled_from(FORMS), max_size=2, unique=True))  # fmt: skip
     def standby(
-        self, door: int, caller: Party, conditions: list[str], pick: int, path: str, **asked: Any
+        self, door: int, caller: Party, forms: list[str], pick: int, path: str, **asked: Any
     ) -> None:
-        until = [self.condition(form, pick, path) for form in conditions]
+        until = [self.condition(form, pick, path) for form in forms]
         self.say(door, Wish("standby", caller, given(until=until, **asked)))
 
     def condition(self, form: str, pick: int, path: str) -> str:
@@ -361,6 +362,6 @@ common = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 TestInMemory = LifeInMemory.TestCase
-TestInMemory.settings = settings(common, max_examples=300, stateful_step_count=50)
+TestInMemory.settings = settings(common, max_examples=250, stateful_step_count=60)
 TestOnDisk = LifeOnDisk.TestCase
-TestOnDisk.settings = settings(common, max_examples=40, stateful_step_count=40)
+TestOnDisk.settings = settings(common, max_examples=50, stateful_step_count=40)

@@ -48,7 +48,7 @@ def test_the_last_attempt_is_the_end_of_the_series_whatever_the_order() -> None:
 def test_how_the_last_attempt_ended_is_what_its_release_says(
     about: list[dict[str, Any]], expected: attempts.Standing
 ) -> None:
-    """Without one it runs, or its watcher died; one without a word, such as a forced one, is a failure."""
+    """Without one it runs, or its watcher died; one without a word (a forced one) is a failure."""
     assert attempts.standing(2, claim(2), about) == expected
 
 

@@ -31,8 +31,8 @@ def held(room: Room) -> list[dict[str, object]]:
 
 def test_the_claim_is_held_while_the_command_runs_and_then_released(room: Room) -> None:
     """The command finds the fence, and everybody else finds the claim."""
-    program = 'test -n "$RALLY_FENCE" && rally room --json && rally check before-write --strict ' \
-        '--tool claude:1 --path src/gen/x --fence "$RALLY_FENCE" >&2'  # fmt: skip
+    check = "rally check before-write --strict --tool claude:1 --path src/gen/x"
+    program = f'test -n "$RALLY_FENCE" && rally room --json && {check} --fence "$RALLY_FENCE" >&2'
     done = room.run(*HOLD, "--resource", "port:1", "--", "sh", "-c", program)
     assert done.returncode == 0, done
     assert b'"paths":["src/gen"]' in done.stdout
@@ -190,7 +190,8 @@ class Terminal:
 # A Python without sigtimedwait(2), as on macOS: who sent a signal can then only be guessed.
 GUESSING = [
     sys.executable, "-c",
-    "import signal, sys\ndel signal.sigtimedwait\nfrom rally.cli.app import main\nsys.exit(main(sys.argv[1:]))",
+    ("import signal, sys; del signal.sigtimedwait; from rally.cli.app import main; "
+     "sys.exit(main(sys.argv[1:]))"),
 ]  # fmt: skip
 
 
@@ -240,7 +241,7 @@ def test_ctrl_z_stops_both_and_the_command_goes_on_with_the_job(room: Room) -> N
     pid = int(str(hold["session_id"]).split("-")[1])
     assert os.getpgid(pid) == os.tcgetpgrp(terminal.master)
     terminal.type(b"\x1a")
-    os.killpg(os.getpgid(pid), signal.SIGCONT)
+    terminal.until(b"stopped")
     terminal.until(b"got SIGCONT")
     os.kill(pid, signal.SIGTERM)
     assert terminal.end() == 42

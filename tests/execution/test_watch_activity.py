@@ -50,7 +50,8 @@ def test_every_way_of_writing_carries_the_marker(room: Room) -> None:
     mine = {"RALLY_WATCH": "w", "RALLY_TOOL": "claude:1"}
     for words in (
         "enter", "say claim --path src --run r --step t",
-        "say artifact --run r --step t --subject s --release", "task add --run q --id a --intent i --read-only", "task take --run q",
+        "say artifact --run r --step t --subject s --release",
+        "task add --run q --id a --intent i --read-only", "task take --run q",
         "task done --run q --id a", "lead take", "mission --set m",
         "memory set k v", "leave",
     ):  # fmt: skip

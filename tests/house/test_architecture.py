@@ -65,7 +65,9 @@ def test_only_one_file_starts_processes_and_none_evaluates_text(source: Path) ->
     if source == ONLY_STARTER:
         return
     allowed = ALLOWED.get(str(source.relative_to(PACKAGE)), frozenset())
-    found = [one for one in offences(ast.parse(source.read_text())) if one.split(": ")[1] not in allowed]
+    found = [
+        one for one in offences(ast.parse(source.read_text())) if one.split(": ")[1] not in allowed
+    ]
     assert found == []
 
 
@@ -129,5 +131,7 @@ def test_the_facilitating_modules_import_no_runner_even_indirectly() -> None:
         "            importlib.import_module(module.name)\n"
         "print([name for name in sys.modules if name.startswith('rally.execution')])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

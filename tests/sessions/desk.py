@@ -177,11 +177,12 @@ class Desk:
             "new-session", "-d", "-P", "-F", "#{pane_id}", "-c", str(self.root), "--", *command
         ).strip()
 
-    def die(self, pane: str, session_id: str) -> None:
+    def die(self, pane: str) -> None:
         """End the program of a session's pane, and see that tmux has noticed."""
         pid = self.tmux("display-message", "-p", "-t", pane, "#{pane_pid}").strip()
+        self.tmux("set-hook", "-p", "-t", pane, "pane-died", "wait-for -S died")
         os.kill(int(pid), 9)
-        self.wait_for(f"rally-{session_id}")
+        self.wait_for("died")
 
     # -- files --------------------------------------------------------------------------------
 

@@ -94,7 +94,8 @@ def capture(*, target: str, lines: int | None) -> Work:
 def attach(*, target: str) -> Stream:
     """Show an agent's terminal in yours.
 
-    tmux's own key leaves it (Ctrl-b d). Inside tmux it switches to it. With --json it only answers the command that would do so.
+    tmux's own key leaves it (Ctrl-b d). Inside tmux it switches to it. With --json it only
+    answers the command that would do so.
     """
 
     async def carry_out(session: Session) -> int:

@@ -261,8 +261,13 @@ def _settle(made: _Made, place: Doc) -> Pane:
         Failure: `start-failed`.
     """
     session_id = made.session["session_id"]
-    with suppress(TimedOut):  # it is alive
-        made.tmux.run(["wait-for", f"rally-{session_id}"], timeout_s=SETTLE_S)
+    channel = f"rally-{session_id}"
+    try:
+        made.tmux.run(["wait-for", channel], timeout_s=SETTLE_S)
+    except TimedOut:  # it is alive; tmux would keep the one who waited for ever
+        made.tmux.run(
+            ["wait-for", "-S", channel], ["set-hook", "-pu", "-t", place["pane"], "pane-died"]
+        )
     pane = pane_of(made.tmux, session_id) if serves(place["socket"]) else None
     if pane is not None and not pane.dead:
         return pane

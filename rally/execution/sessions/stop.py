@@ -103,7 +103,6 @@ async def _end_pane(life: Life, book: Book, *, forget: bool) -> None:
     if forget:
         life.tmux.run(
             ["set-option", "-pu", "-t", pane.pane, OPTION],
-            ["set-hook", "-pu", "-t", pane.pane, "pane-died"],
             ["set-option", "-pu", "-t", pane.pane, "remain-on-exit"],
         )
         return

@@ -75,8 +75,12 @@ class Tmux:
         """The environment that tmux is called in."""
         return dict(self._env)
 
-    def run(self, *commands: Command, stdin: bytes = b"", timeout_s: float = TIMEOUT_S) -> str:
+    def run(self, *commands: Command, stdin: bytes = b"", timeout_s: float | None = None) -> str:
         """Carry out commands in one go; what they print.
+
+        Args:
+            stdin: what a command that reads standard input finds there.
+            timeout_s: how long they may take; `TIMEOUT_S` where it is not said.
 
         Raises:
             Failure: `no-tmux`.
@@ -86,6 +90,7 @@ class Tmux:
         """
         argv = self.argv(*commands)
         name = commands[0][0]
+        timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         try:
             code, out, err = run_captured(
                 argv, cwd="/", env=self._env, timeout_s=timeout_s, stdin=stdin

@@ -72,8 +72,10 @@ async def _list(ask: Ask) -> Reply:
     nodes = {node["step_id"]: node for node in graph["nodes"]}
     query = FactQuery(kinds=frozenset({"task"}), run=run, hide_retracted=True)
     tasks: dict[str, dict[str, Any]] = {}
-    for fact in sorted(await service.ledger.select(query), key=_trusted_last):
-        tasks[fact.step or ""] = {**show_task(fact), "registered": True, **_trust(fact)}
+    for fact in await service.ledger.select(query):
+        # What another machine said is shown, and never in the place of what was said here (T3).
+        if fact.get("trust") != "untrusted" or fact.step not in tasks:
+            tasks[fact.step or ""] = {**show_task(fact), "registered": True, **_trust(fact)}
     for one in ask.params.get("steps") or ():
         unknown = {"run": run, "depends_on": [], **one, "registered": False}
         tasks.setdefault(str(one["id"]), unknown)
@@ -85,11 +87,6 @@ async def _list(ask: Ask) -> Reply:
         row["detail"] = node.get("detail", "")
         row["tool"] = node.get("tool") if row["status"] != "planned" else None
     return Reply({"action": "list", "run": run, "tasks": rows, "total": len(rows)}, warnings)
-
-
-def _trusted_last(fact: Fact) -> tuple[bool, int]:
-    # What another machine said is shown, and never in the place of what was said here (T3).
-    return fact.get("trust") != "untrusted", fact.seq
 
 
 def _trust(fact: Fact) -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from rally.cli.command import NUMBER, verb
+from rally.cli.console import Console
 from rally.cli.plan import OutputClosedError, Takeover, Text
-from rally.execution.console import Console
 from rally.execution.reporter import Reporter
 from rally.execution.units import UNITS, print_unit
 from rally.execution.watcher import Watcher, Wishes

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from rally.cli.command import verb
+from rally.cli.console import Console
 from rally.cli.options import caller, fields, paths
 from rally.cli.plan import OutputClosedError, Takeover
-from rally.execution.console import Console
 from rally.execution.hold import Hold, InterruptedBySignal, Wanted, claim_fields, signalled
 from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN
 from rally.model.durations import parse_duration_ms

@@ -1,0 +1,514 @@
+"""Checks: every finding fires where it must, is silent where it must, and unknown is no allow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from contract_room import Doc, Room, codes, finding, flags
+
+
+def severity(check: Doc, code: str) -> str:
+    return str(finding(check, code)["severity"])
+
+
+# --- K0, K1 ---------------------------------------------------------------------------------------
+
+UNANSWERABLE = [
+    ["check", "before-write", "--tool", "a", "--path", "x"],
+    ["check", "before-write", "--tool", "a", "--path", "x", "--strict"],
+    ["check", "before-complete", "--tool", "a"],
+    ["check-ci"],
+    ["check-ci", "--strict"],
+]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "a folder"])
+def test_a_check_that_cannot_be_answered_is_unavailable_and_never_an_allow(
+    room: Room, damage: str
+) -> None:
+    """K0, T4: exit 1 `unavailable`, with --strict too; the message names the file and the hint
+    what to run."""
+    room.directly.say("claim", "b", path="x")
+    ledger = room.root / ".rally" / "ledger.db"
+    for name in ("ledger.db-wal", "ledger.db-shm", "checkpoint"):
+        (ledger.parent / name).unlink(missing_ok=True)
+    if damage == "garbage":
+        ledger.write_bytes(b"this is no database " * 500)
+    elif damage == "truncated":
+        ledger.write_bytes(ledger.read_bytes()[:5000])
+    else:
+        ledger.unlink()
+        ledger.mkdir()
+    for words in UNANSWERABLE:
+        answer = room.run(*words, "--json")
+        assert answer.code == 1, answer
+        assert answer.error["code"] == "unavailable", answer
+        assert "ledger.db" in answer.error["message"]
+        assert answer.error["hint"]
+    text = room.run(*UNANSWERABLE[0])
+    assert (text.code, text.out) == (1, "")
+    assert text.err.startswith("error: ")
+    assert "allow" not in text.err.split("hint:")[0]
+
+
+def test_a_check_of_a_bad_path_is_a_usage_error_and_no_allow(room: Room) -> None:
+    """K0, C1: what cannot be understood is not allowed either."""
+    room.refused(2, "path-outside-room", "check", "before-write", "--tool", "a", "--path", "../x")
+
+
+def test_the_answer_has_its_shape(room: Room) -> None:
+    """K1: phase, tool, allow, mode, findings with all their keys."""
+    room.by_daemon.say("claim", "a", path="src")
+    check = room.check("b", "src/x", "docs")
+    assert (check["phase"], check["tool"], check["mode"]) == ("before-write", "b", "warn")
+    for one in check["findings"]:
+        assert set(one) == {"code", "severity", "path", "message", "fact_id", "owner", "hint"}
+        assert one["severity"] in ("stop", "warn", "info")
+    assert room.check("b", "docs", strict=True)["mode"] == "strict"
+
+
+def test_allow_is_false_exactly_when_there_is_a_stop(room: Room) -> None:
+    """K1: warn and info findings allow; exit 4 only with --strict and a stop."""
+    given = room.by_daemon
+    given.say("claim", "a", path="src")
+    given.say("claim", "a", path="shared", mode="shared")
+    given.say("blocker", "z", subject="x")
+    for paths, stops in ((["src"], True), (["docs"], False), (["shared"], False), (["docs", "src/x"], True)):
+        for strict in (None, True):
+            check = room.check("b", *paths, strict=strict, exits=4 if strict and stops else 0)
+            assert check["allow"] is not stops
+            assert ("stop" in [one["severity"] for one in check["findings"]]) is stops
+
+
+def test_a_check_writes_nothing(room: Room) -> None:
+    """K1: not even with findings of every sort; no room is made either."""
+    room.check("b", "x", "y", require_claim=True, fence="7", run="r", step="s")
+    assert not (room.root / ".rally").exists()
+    room.by_daemon.say("claim", "a", path="src")
+    room.check("b", "src")
+    room.data("check", "before-complete", "--tool", "a")
+    assert len(room.facts()) == 1
+
+
+def test_text_says_allow_or_stop_first(room: Room) -> None:
+    """K1, O4: for people; the exit code is the same."""
+    room.by_daemon.say("claim", "a", path="src")
+    words = ["check", "before-write", "--tool"]
+    stop = room.run(*words, "b", "--path", "src/x", "--strict")
+    assert (stop.code, stop.out.split()[0]) == (4, "stop")
+    assert "claimed-path" in stop.out
+    allow = room.run(*words, "a", "--path", "src/x", "--strict")
+    assert (allow.code, allow.out) == (0, "allow\n")
+
+
+# --- K2: what fires and what does not -------------------------------------------------------------
+
+
+def test_claimed_path(room: Room) -> None:
+    """K2 `claimed-path`: stop; another owner's live claim overlaps."""
+    claim = room.by_daemon.say("claim", "a", path="src/*.py", subject="x")
+    check = room.check("b", "src/x.py")
+    one = finding(check, "claimed-path")
+    assert (one["severity"], one["path"], one["owner"], one["fact_id"]) == (
+        "stop", "src/x.py", "a", claim["event_id"],
+    )  # fmt: skip
+    for told in ("src/x.py", "a", claim["lease_expires_at"]):
+        assert told in one["message"]
+    assert "claimed-path" in codes(room.check("b", "src"))
+    for tool, path in (("a", "src/x.py"), ("b", "src/x.md"), ("b", "docs")):
+        assert "claimed-path" not in codes(room.check(tool, path))
+
+
+def test_stale_fence(room: Room) -> None:
+    """K2 `stale-fence`: stop, with or without a path."""
+    claim = room.by_daemon.say("claim", "a", path="src")
+    assert "stale-fence" not in codes(room.check("a", "src", fence=claim["fence"]))
+    room.by_daemon.say("release", "a", path="src")
+    assert severity(room.check("a", "src", fence=claim["fence"]), "stale-fence") == "stop"
+    assert severity(room.check("a", fence=claim["fence"]), "stale-fence") == "stop"
+
+
+def test_read_only_step(room: Room) -> None:
+    """K2 `read-only-step`: stop; the caller's step owns no path."""
+    room.by_daemon.say("claim", "a", run="r", step="look")
+    room.by_daemon.say("claim", "a", run="r", step="do", path="src")
+    assert severity(room.check("a", "docs/x", run="r", step="look"), "read-only-step") == "stop"
+    assert codes(room.check("a", "src/x", run="r", step="do")) == []
+    assert "read-only-step" not in codes(room.check("a", "src/x"))
+    assert "read-only-step" not in codes(room.check("b", "docs/x", run="r", step="other"))
+
+
+def test_a_registered_read_only_task_may_write_nothing(room: Room) -> None:
+    """K2, W5 `read-only-step`: taken as a task."""
+    given = room.by_daemon
+    given.data("task", "add", "--tool", "z", "--run", "r", "--id", "look", "--intent", "x", "--read-only")
+    given.data("task", "take", "--tool", "a", "--run", "r")
+    assert "read-only-step" in codes(room.check("a", "docs/x", run="r", step="look"))
+
+
+def test_outside_claim_of_the_step_is_a_stop(room: Room) -> None:
+    """K2 `outside-claim`: stop when the step named has a claim that does not cover the path."""
+    room.by_daemon.say("claim", "a", run="r", step="s", path="src")
+    room.by_daemon.say("claim", "a", path="docs")
+    assert severity(room.check("a", "lib/x", run="r", step="s"), "outside-claim") == "stop"
+    assert severity(room.check("a", "docs/x", run="r", step="s"), "outside-claim") == "stop"
+    assert "outside-claim" not in codes(room.check("a", "src/x", run="r", step="s"))
+
+
+def test_outside_all_claims_is_a_warning(room: Room) -> None:
+    """K2 `outside-claim`: warn when the caller holds claims and none covers the path."""
+    room.by_daemon.say("claim", "a", path="src/a")
+    assert severity(room.check("a", "lib/x"), "outside-claim") == "warn"
+    assert severity(room.check("a", "src"), "outside-claim") == "warn"
+    assert "outside-claim" not in codes(room.check("a", "src/a/x"))
+    assert "outside-claim" not in codes(room.check("b", "lib/x"))
+
+
+def test_a_claim_covers_only_what_lies_wholly_in_it(warm: Room) -> None:
+    """K2, C2: a pattern that meets a folder does not cover the folder."""
+    warm.say("claim", "a", path="src/*.py")
+    assert codes(warm.check("a", "src/x.py")) == []
+    for wider in ("src", "src/*", "src/x.md"):
+        assert "outside-claim" in codes(warm.check("a", wider)), wider
+
+
+def test_unclaimed_path(room: Room) -> None:
+    """K2 `unclaimed-path`: info; a stop with --require-claim."""
+    room.by_daemon.say("claim", "a", path="src")
+    assert severity(room.check("b", "docs"), "unclaimed-path") == "info"
+    check = room.check("b", "docs", require_claim=True, strict=True, exits=4)
+    assert severity(check, "unclaimed-path") == "stop"
+    assert codes(room.check("a", "src/x", require_claim=True, strict=True)) == []
+
+
+def test_a_lapsed_or_shared_claim_of_the_caller(room: Room) -> None:
+    """K2, C6 `unclaimed-path`: a lapsed own claim is no claim; a shared one is."""
+    room.happened(31, "say", kind="claim", tool="a", paths=["src"])
+    check = room.check("a", "src/x", require_claim=True, strict=True, exits=4)
+    assert "unclaimed-path" in codes(check)
+    room.by_daemon.say("claim", "c", path="docs", mode="shared")
+    assert "unclaimed-path" not in codes(room.check("c", "docs/x", require_claim=True))
+
+
+def test_lapsed_claim(room: Room) -> None:
+    """K2 `lapsed-claim`: warn; the caller's own, or another's that overlaps."""
+    claim = room.happened(31, "say", kind="claim", tool="a", paths=["src"])["fact"]
+    for tool in ("a", "b"):
+        one = finding(room.check(tool, "src/x"), "lapsed-claim")
+        assert (one["severity"], one["owner"], one["fact_id"]) == ("warn", "a", claim["event_id"])
+    assert "lapsed-claim" not in codes(room.check("b", "docs"))
+    room.by_daemon.say("claim", "b", path="docs")
+    assert "lapsed-claim" not in codes(room.check("b", "docs"))
+
+
+def test_active_blocker(room: Room) -> None:
+    """K2 `active-blocker`: stop; a blocker scoped to the path, whoever asks, until it is resolved."""
+    blocker = room.by_daemon.say("blocker", "a", subject="broken", path="db/*")
+    for tool in ("a", "b"):
+        one = finding(room.check(tool, "db/x"), "active-blocker")
+        assert (one["severity"], one["owner"], one["fact_id"]) == ("stop", "a", blocker["event_id"])
+        assert "broken" in one["message"]
+    assert "active-blocker" not in codes(room.check("b", "docs"))
+    room.by_daemon.say("resolve", "b", ref=blocker["event_id"])
+    assert "active-blocker" not in codes(room.check("b", "db/x"))
+
+
+def test_room_freeze(room: Room) -> None:
+    """K2 `room-freeze`: stop; an unscoped blocker by the lead, and only by who led when it was said."""
+    given = room.by_daemon
+    given.data("lead", "take", "--tool", "boss")
+    given.say("blocker", "boss", subject="scoped", path="db")
+    assert "room-freeze" not in codes(room.check("b", "x"))
+    freeze = given.say("blocker", "boss", subject="stop all")
+    for tool, paths in (("b", ["x"]), ("boss", ["x"]), ("b", [])):
+        one = finding(room.check(tool, *paths), "room-freeze")
+        assert (one["severity"], one["fact_id"]) == ("stop", freeze["event_id"])
+    given.data("lead", "give", "--tool", "boss", "--to", "next")
+    assert "room-freeze" in codes(room.check("b", "x"))
+    given.say("resolve", "b", ref=freeze["event_id"])
+    assert "room-freeze" not in codes(room.check("b", "x"))
+
+
+def test_unscoped_blocker(room: Room) -> None:
+    """K2 `unscoped-blocker`: warn; also of one who becomes lead later."""
+    blocker = room.by_daemon.say("blocker", "a", subject="hm")
+    one = finding(room.check("b", "x"), "unscoped-blocker")
+    assert (one["severity"], one["fact_id"], one["owner"]) == ("warn", blocker["event_id"], "a")
+    room.by_daemon.data("lead", "take", "--tool", "a")
+    assert codes(room.check("b", "x")) == ["unclaimed-path", "unscoped-blocker"]
+    room.by_daemon.say("resolve", "a", ref=blocker["event_id"])
+    assert "unscoped-blocker" not in codes(room.check("b", "x"))
+
+
+def test_binding_decision(room: Room) -> None:
+    """K2 `binding-decision`: info; within its paths, not when advisory."""
+    given = room.by_daemon
+    decision = given.say("decision", "a", subject="no deps", path="src")
+    given.say("decision", "a", subject="maybe", path="src", status="advisory")
+    one = finding(room.check("b", "src/x"), "binding-decision")
+    assert (one["severity"], one["fact_id"]) == ("info", decision["event_id"])
+    assert "no deps" in one["message"]
+    assert "binding-decision" not in codes(room.check("b", "docs"))
+
+
+def test_missing_path(room: Room) -> None:
+    """K2 `missing-path`: warn; blockers are still evaluated."""
+    room.by_daemon.say("claim", "a", path="src")
+    check = room.check("b")
+    assert (codes(check), severity(check, "missing-path")) == (["missing-path"], "warn")
+    assert check["allow"] is True
+    room.by_daemon.say("blocker", "a", subject="x")
+    assert codes(room.check("b")) == ["missing-path", "unscoped-blocker"]
+    assert "missing-path" not in codes(room.check("b", "docs"))
+
+
+def test_shared_claim(room: Room) -> None:
+    """K2 `shared-claim`: warn; others hold it shared."""
+    claim = room.by_daemon.say("claim", "a", path="src", mode="shared")
+    one = finding(room.check("b", "src/x"), "shared-claim")
+    assert (one["severity"], one["owner"], one["fact_id"]) == ("warn", "a", claim["event_id"])
+    assert room.check("b", "src/x")["allow"] is True
+    assert "shared-claim" not in codes(room.check("a", "src/x"))
+    assert "shared-claim" not in codes(room.check("b", "docs"))
+
+
+def test_what_claim_grants_check_allows_and_the_other_way_round(warm: Room) -> None:
+    """K2, law 3: check and claim never disagree about who may write."""
+    warm.happened(45, "say", kind="claim", tool="lapsed", paths=["old"])
+    warm.say("claim", "a", path=["src/*.py", "docs"], session_id="s1")
+    warm.say("claim", "b", path="lib", mode="shared")
+    for tool, session in (("a", "s1"), ("a", "s2"), ("c", None)):
+        for path in ("src/x.py", "src/x.md", "src", "docs/y", "old/z", "lib/x"):
+            session_flags = flags({"session_id": session})
+            words = ["--tool", tool, "--path", path, *session_flags]
+            check = warm.data("check", "before-write", *words)
+            granted = warm.run("say", "claim", *words, "--mode", "shared", "--json")
+            assert (granted.code == 0) is check["allow"], (tool, session, path, check)
+            if granted.code == 0:
+                warm.data("say", "release", "--tool", tool, "--ref",
+                          str(granted.data["fence"]), *session_flags)  # fmt: skip
+
+
+# --- K3: before-complete --------------------------------------------------------------------------
+
+
+def test_before_complete_stops_for_each_own_live_claim(room: Room) -> None:
+    """K3: `owned-active-claim` stop per own live claim; not for those of others or lapsed ones."""
+    room.happened(45, "say", kind="claim", tool="a", paths=["old"])
+    given = room.by_daemon
+    one, two = given.say("claim", "a", path="src"), given.say("claim", "a", resource="port:1")
+    given.say("claim", "b", path="docs")
+    check = room.data("check", "before-complete", "--tool", "a")
+    assert (check["phase"], check["allow"]) == ("before-complete", False)
+    stops = [f for f in check["findings"] if f["severity"] == "stop"]
+    assert [(f["code"], f["fact_id"]) for f in stops] == [
+        ("owned-active-claim", one["event_id"]), ("owned-active-claim", two["event_id"]),
+    ]  # fmt: skip
+    room.data("check", "before-complete", "--tool", "a", "--strict", exits=4)
+    clean = room.data("check", "before-complete", "--tool", "c", "--strict")
+    assert (clean["allow"], clean["findings"]) == (True, [])
+
+
+def test_before_complete_warns_of_open_handoffs_and_blockers(room: Room) -> None:
+    """K3: `open-handoff` and `open-blocker` warn; gone once they are answered."""
+    given = room.by_daemon
+    handoff = given.say("handoff", "z", subject="x", target="a")
+    blocker = given.say("blocker", "a", subject="stuck")
+    check = room.data("check", "before-complete", "--tool", "a")
+    assert check["allow"] is True
+    assert severity(check, "open-handoff") == severity(check, "open-blocker") == "warn"
+    assert finding(check, "open-handoff")["fact_id"] == handoff["event_id"]
+    given.say("receipt", "a", ref=handoff["event_id"], state="done")
+    given.say("resolve", "a", ref=blocker["event_id"])
+    assert room.data("check", "before-complete", "--tool", "a")["findings"] == []
+
+
+# --- K4, K5: git ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repo(room: Room) -> Room:
+    room.git("init", "-q", "-b", "main")
+    (room.root / "src").mkdir()
+    for name in ("src/a.py", "src/b.py", "gone.txt", "old name.txt"):
+        (room.root / name).write_text(f"{name}\n" * 20)
+    room.git("add", ".")
+    room.git("commit", "-qm", "first")
+    return room
+
+
+def test_before_commit_looks_at_what_is_staged_and_nothing_else(repo: Room) -> None:
+    """K4: as before-write over the staged files: changed, new, deleted, both ends of a rename."""
+    repo.by_daemon.say("claim", "a", path=["src/a.py", "gone.txt", "old name.txt", "new ü\t'name.txt"])
+    (repo.root / "src/b.py").write_text("changed, not staged\n")
+    (repo.root / "src/a.py").write_text("changed\n")
+    words = ["check", "before-commit", "--tool", "b"]
+    assert repo.data(*words)["paths"] == []
+    assert repo.data(*words)["allow"] is True
+    repo.git("add", "src/a.py")
+    assert repo.data(*words)["paths"] == ["src/a.py"]
+    check = repo.data(*words, "--strict", exits=4)
+    assert (check["phase"], check["allow"]) == ("before-commit", False)
+    assert codes(check) == ["claimed-path"]
+    repo.git("reset", "-q", "--hard")
+    repo.git("rm", "-q", "gone.txt")
+    assert codes(repo.data(*words)) == ["claimed-path"]
+    repo.git("reset", "-q", "--hard")
+    repo.git("mv", "old name.txt", "elsewhere.txt")
+    assert "old name.txt" in [one["path"] for one in repo.data(*words)["findings"]]
+
+
+def test_before_commit_reads_names_as_git_has_them(repo: Room) -> None:
+    """K4, C1: blanks, quotes, tabs and letters beyond ASCII in names."""
+    names = ["sp ace.py", "quo\"te'.py", "ümläut-日本.py", "back\\slash.py", "-dash.py", "dol$ar.py"]
+    for name in names:
+        (repo.root / name).write_text("x")
+    repo.git("add", ".")
+    repo.by_daemon.say("claim", "a", path=names)
+    check = repo.data("check", "before-commit", "--tool", "b")
+    assert sorted(check["paths"]) == sorted(names)
+    assert codes(check) == ["claimed-path"] * len(names)
+
+
+def test_before_commit_uses_the_index_and_the_worktree_of_the_caller(repo: Room) -> None:
+    """K4: the caller's git index: from a sub-folder, in a linked worktree, in a partial commit."""
+    repo.by_daemon.say("claim", "a", path="src/a.py")
+    name = f"../{repo.root.name}-wt"
+    repo.git("worktree", "add", "-q", name, "-b", "side")
+    linked = repo.root.parent / name.removeprefix("../")
+    (linked / "src/a.py").write_text("changed there\n")
+    repo.git("add", "src/a.py", cwd=linked)
+    words = ["check", "before-commit", "--tool", "b"]
+    assert repo.data(*words)["paths"] == []
+    assert repo.data(*words, cwd=linked / "src")["paths"] == ["src/a.py"]
+    assert codes(repo.data(*words, cwd=linked)) == ["claimed-path"]
+
+
+def test_before_commit_in_a_hook_sees_a_partial_commit(repo: Room) -> None:
+    """K4, R5: `git commit FILE` gives the hook an index of its own."""
+    repo.by_daemon.say("claim", "a", path="src/a.py")
+    hook = repo.root / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\nrally check before-commit --tool b --json >told.json\nexit 0\n")
+    hook.chmod(0o755)
+    for name in ("src/a.py", "src/b.py"):
+        (repo.root / name).write_text("changed\n")
+    repo.git("add", ".")
+    repo.git("commit", "-qm", "second", "src/b.py")
+    told = json.loads((repo.root / "told.json").read_text())["data"]["check"]
+    assert told["paths"] == ["src/b.py"]
+    assert told["allow"] is True
+    repo.git("commit", "-qm", "third", "src/a.py")
+    told = json.loads((repo.root / "told.json").read_text())["data"]["check"]
+    assert (told["paths"], told["allow"]) == (["src/a.py"], False)
+
+
+def test_a_strict_hook_stops_the_commit(repo: Room) -> None:
+    """K4: exit 4 keeps the commit out."""
+    repo.by_daemon.say("claim", "a", path="src")
+    hook = repo.root / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\nexec rally check before-commit --tool b --strict\n")
+    hook.chmod(0o755)
+    (repo.root / "src/a.py").write_text("changed\n")
+    repo.git("add", ".")
+    done = repo.sh("git -c user.name=t -c user.email=t@example.org commit -qm second")
+    assert done.code != 0
+    assert "claimed-path" in done.out + done.err
+    assert repo.git("rev-list", "--count", "HEAD") == "1\n"
+
+
+def test_range_looks_at_what_commits_changed(repo: Room) -> None:
+    """K5: A..B, also what a commit changed and a later one changed back; for CI."""
+    for text in ("one\n", "src/a.py\n" * 20):
+        (repo.root / "src/a.py").write_text(text)
+        repo.git("commit", "-qam", "x")
+    (repo.root / "new.md").write_text("x")
+    repo.git("add", "new.md")
+    repo.git("commit", "-qm", "y")
+    repo.by_daemon.say("claim", "a", path="src/a.py")
+    check = repo.data("check", "range", "main~3..main", "--tool", "ci")
+    assert (check["phase"], sorted(check["paths"])) == ("range", ["new.md", "src/a.py"])
+    assert "claimed-path" in codes(check)
+    repo.data("check", "range", "main~3..main", "--tool", "ci", "--strict", exits=4)
+    clean = repo.data("check", "range", "main~1..HEAD", "--tool", "ci", "--strict")
+    assert (clean["paths"], clean["allow"]) == (["new.md"], True)
+    assert repo.data("check", "range", "HEAD..HEAD", "--tool", "ci")["paths"] == []
+
+
+@pytest.mark.parametrize("commits", ["nix..HEAD", "HEAD..nix", "", "--all", "-h..x", "HEAD..HEAD~99", "..."])
+def test_a_range_that_git_cannot_read_is_a_usage_error(repo: Room, commits: str) -> None:
+    """K5, K0, T4: exit 2 and never an allow; an option is no range."""
+    answer = repo.run("check", "range", "--tool", "ci", "--json", "--", commits)
+    if answer.code == 0:  # `...` is HEAD...HEAD to git: an empty range
+        assert (commits, answer.data["paths"]) == ("...", [])
+    else:
+        assert answer.code == 2, answer
+        assert answer.error["code"] in ("bad-range", "usage")
+
+
+def test_outside_a_git_working_tree_the_git_checks_say_so(room: Room) -> None:
+    """K4, K5, K0: exit 2, no allow."""
+    for words in (["before-commit"], ["range", "A..B"]):
+        error = room.ask("check", *words, "--tool", "a", exits=2).error
+        assert error["code"] == "not-a-repository"
+
+
+def test_without_the_git_program_the_git_checks_fail_closed(repo: Room) -> None:
+    """K0, K4: exit 1 and no allow."""
+    for words in (["before-commit"], ["range", "HEAD..HEAD"]):
+        answer = repo.run("check", *words, "--tool", "a", "--json", env={"PATH": "/nowhere"})
+        assert answer.code == 1, answer
+        assert answer.error["code"] == "unavailable"
+
+
+# --- K6: check-ci ---------------------------------------------------------------------------------
+
+
+def test_check_ci_of_a_tidy_room_is_clean(room: Room) -> None:
+    """K6: live claims, acknowledged handoffs and artifacts with evidence are no findings."""
+    given = room.by_daemon
+    given.say("claim", "a", path="src")
+    given.say("handoff", "a", subject="x", target="b", ack_within="10m")
+    given.say("artifact", "a", subject="x", evidence="e")
+    given.say("risk", "a", subject="x")
+    assert room.data("check-ci", "--strict")["findings"] == []
+    text = room.run("check-ci", "--strict")
+    assert text.code == 0
+
+
+@pytest.mark.parametrize("what", ["blocker", "overdue", "lapsed", "bare"])
+def test_check_ci_finds_what_should_not_be_open(room: Room, what: str) -> None:
+    """K6: open blockers, overdue handoffs, lapsed claims, artifacts without evidence; exit 4 when
+    strict."""
+    told = {
+        "blocker": ("say", {"kind": "blocker", "subject": "x"}),
+        "overdue": ("say", {"kind": "handoff", "subject": "x", "target": "b", "ack_within": "10m"}),
+        "lapsed": ("say", {"kind": "claim", "paths": ["src"]}),
+        "bare": ("say", {"kind": "artifact", "subject": "x"}),
+    }
+    op, params = told[what]
+    fact = room.happened(45, op, tool="a", **params)["fact"]
+    found = room.data("check-ci")["findings"]
+    assert [one["fact_id"] for one in found] == [fact["event_id"]]
+    room.data("check-ci", "--strict", exits=4)
+    assert room.run("check-ci").code == 0
+    assert room.run("check-ci", "--strict").code == 4
+    ending = {
+        "blocker": ("resolve", "a", {"ref": fact["event_id"]}),
+        "overdue": ("receipt", "b", {"ref": fact["event_id"], "state": "acked"}),
+        "lapsed": ("release", "b", {"ref": fact["event_id"]}),
+        "bare": ("retract", "a", {"ref": fact["event_id"], "reason": "x"}),
+    }
+    kind, tool, fields = ending[what]
+    room.by_daemon.say(kind, tool, **fields)
+    assert room.data("check-ci", "--strict")["findings"] == []
+
+
+def test_checks_fail_closed_when_the_room_is_a_file(room: Room) -> None:
+    """K0: `.rally` taken by something else."""
+    Path(room.root, ".rally").write_text("in the way")
+    answer = room.run("check", "before-write", "--tool", "a", "--path", "x", "--strict", "--json")
+    # There is no ledger there, as in a place without a room; whoever writes is told (R2, O3).
+    assert answer.code in (0, 1)
+    assert room.run("say", "claim", "--tool", "a", "--path", "x").code == 1
