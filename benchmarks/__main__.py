@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rally
-from benchmarks import connections, history, processes
+from benchmarks import connections, history, processes, watch_latency
 from benchmarks.rooms import Bench
 from benchmarks.table import Row, show
 
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "throughput": connections.throughput,
     "history": history.history,
     "crowded": history.crowded,
+    "watch": watch_latency.wakes,
 }
 
 

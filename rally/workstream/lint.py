@@ -264,10 +264,11 @@ class _Lint:
             paths.append(Owned(number, entry, path))
         missing = [one for one in paths if not self._look.exists(one.path)]
         if missing:
-            more = f" and {len(missing) - 1} more paths" if len(missing) > 1 else ""
+            more = len(missing) - 1
+            verb = f"and {more} more do not exist" if more else "does not exist"
             self._warn(
                 "missing-path", ("tasks", number, "owns", missing[0].entry),
-                f"{shown(missing[0].path)}{more} of {self._task_name(number)} not found",
+                f"{shown(missing[0].path)} {verb}",
                 "fine if the task is to create what it owns",
             )  # fmt: skip
         return paths

@@ -16,10 +16,12 @@ from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.places import find_place
 from rally.facilitation.rooms import Rooms, operation
 from rally.facilitation.service import RoomService
+from rally.facilitation.state.claim_index import ClaimIndex
 from rally.facilitation.state.dump import dump, load
 from rally.facilitation.state.fold import fold
 from rally.facilitation.state.past import wants_of
 from rally.facilitation.state.room import RoomState
+from rally.model.fact import Fact
 
 T = TypeVar("T")
 Doc = dict[str, Any]
@@ -87,6 +89,7 @@ class Room:
         """What a service holds, once it has seen everything."""
         service = self.service(door)
         self.run(service.read(lambda _: None))
+        assert picture(load(dump(service.state))) == picture(service.state), "a checkpoint forgets"
         return dump(service.state)
 
     def folded(self, kept: bytes | None = None) -> bytes:
@@ -105,6 +108,19 @@ async def _fold(ledger: Ledger, kept: bytes | None) -> bytes:
         past = await gather(ledger, wants_of([fact]), before_seq=fact.seq)
         fold(state, fact, past)
     return dump(state)
+
+
+def picture(thing: Any) -> Any:
+    """Everything that a state knows, indexes included, as plain values; caches are left out."""
+    if isinstance(thing, Fact):
+        return thing.event_id
+    if isinstance(thing, ClaimIndex):
+        return dict(thing.items())
+    if isinstance(thing, dict):
+        return {key: picture(value) for key, value in thing.items() if value != {}}
+    if isinstance(thing, list | tuple | set | str | int | None):
+        return thing
+    return {name: picture(getattr(thing, name)) for name in thing.__slots__ if name != "renew_at"}
 
 
 class MemoryRoom(Room):

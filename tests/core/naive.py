@@ -253,6 +253,12 @@ class History:
         """Steps with an artifact that was not withdrawn."""
         return {step for one in self.standing("artifact") if (step := step_of(one)) is not None}
 
+    def unanswered(self) -> list[Doc]:
+        """Everything that waits for an answer or an end."""
+        claims = [life.claim for life in self.open_claims()]
+        open_ones = claims + self.handoffs() + self.blockers() + self.risks() + self.reviews()
+        return sorted(open_ones + self.standbys(), key=lambda fact: int(fact["seq"]))
+
     # -- standbys (contract S1 to S4) ----------------------------------------------------------
 
     def standbys(self) -> list[Doc]:

@@ -57,7 +57,7 @@ class Life(RoomMachine):
 
     # -- presence ------------------------------------------------------------------------------
 
-    @initialize(inside=st.lists(callers, max_size=3))
+    @initialize(inside=st.lists(callers, max_size=6))
     def some_are_here(self, inside: list[Party]) -> None:
         for caller in inside:
             self.say(0, Wish("enter", caller))
@@ -256,15 +256,28 @@ class Life(RoomMachine):
     def standby(
         self, door: int, caller: Party, forms: list[str], pick: int, path: str, **asked: Any
     ) -> None:
+        if "step" in forms and pick:  # else it is not said of which run
+            asked["run"] = "r"
         until = [self.condition(form, pick, path) for form in forms]
         self.say(door, Wish("standby", caller, given(until=until, **asked)))
 
     def condition(self, form: str, pick: int, path: str) -> str:
-        """A condition to wait for."""
+        """A condition to wait for; a fact that is waited for is mostly open."""
         fact = self.pick(pick, "blocker", "handoff", "claim", "artifact", "standby", "risk")
+        waiting = self.history.unanswered()
+        if waiting and pick % 4:
+            fact = waiting[-1 - pick % len(waiting)]["event_id"]
         return {"free": f"free:{path}", "step": f"step:{STEPS[pick % 2]}", "fact": f"fact:{fact}"}[
             form
         ]
+
+    @precondition(lambda self: self.history.open_claims())
+    @rule(door=doors, pick=picks, wake_after=st.sampled_from(["+60s", "+1h", "+1d"]))
+    def sleep_over_a_claim(self, door: int, pick: int, wake_after: str) -> None:
+        """Whoever holds something, or did until its lease was over, goes dormant."""
+        lives = self.history.open_claims()
+        owner = lives[pick % len(lives)].owner()
+        self.say(door, Wish("standby", owner, {"wake_after": wake_after}))
 
     @precondition(lambda self: self.has("standby"))
     @rule(door=doors, caller=callers, pick=picks)

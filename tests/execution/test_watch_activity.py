@@ -156,6 +156,22 @@ def test_calls_that_overlap_deal_with_a_batch_once(room: Room) -> None:
     go.close()
 
 
+def test_a_long_wake_command_keeps_no_news_waiting(room: Room) -> None:
+    """The next call deals with activity while the one before still waits for its wake-up."""
+    go = room.fifo("go")
+    once = ("--once", "--on-wake", f"read line < {go}", "--on-activity", "true")
+    room.watch(*once).rest()
+    room.due_standby()
+    first = room.watch(*once)
+    while {event["event"] for event in first.told} < {"fired", "activity", "finished"}:
+        assert first.next_event() is not None
+    seq = room.say("note", "--subject", "one")["seq"]
+    assert room.watch(*once).event("finished")["to_seq"] == seq
+    go.write("go\n")
+    assert first.event("finished")
+    go.close()
+
+
 def test_a_cursor_that_cannot_be_read_begins_anew(room: Room) -> None:
     """A torn file is as good as none: the head, and nothing breaks."""
     once = ("--once", "--on-activity", SHOW)

@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from runner_room import Room
+from runner_room import RALLY, Room
 
 SHOW_WAKE = (
     'echo "$RALLY_ROOM|$RALLY_WATCH|$RALLY_TOOL|$RALLY_STANDBY_ID|$RALLY_RUN|$RALLY_STEP'
@@ -181,6 +181,17 @@ def test_a_second_signal_ends_what_runs_and_leaves_it_to_the_next(room: Room) ->
     assert watcher.wait() == 0
     assert room.watch("--once", "--on-wake", "true").event("finished")["attempt"] == 2
     assert len(room.attempts(standby)) == 2
+
+
+def test_what_it_was_started_to_ignore_does_not_stop_it(room: Room) -> None:
+    """`nohup rally watch &` outlives the terminal."""
+    script = f"trap '' HUP; exec {RALLY} watch --json --on-wake true"
+    watcher = room.start_program(["sh", "-c", script])
+    watcher.event("heartbeat")
+    watcher.send(signal.SIGHUP)
+    room.due_standby()
+    watcher.event("finished")
+    assert watcher.stop()[-1]["reason"] == "SIGTERM"
 
 
 def test_a_dry_run_tells_and_writes_nothing(room: Room) -> None:

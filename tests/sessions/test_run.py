@@ -80,11 +80,10 @@ async def test_an_agent_that_ends_at_once_never_started(desk: Desk) -> None:
     assert (await desk("sessions")).data["sessions"] == []
 
 
-@pytest.mark.parametrize(
-    "program", ["rally-no-such-program", "./no-such-file", "/etc/hostname", "/"]
-)
+@pytest.mark.parametrize("program", ["rally-no-such-program", "./no-such-file", "./plain.txt", "/"])
 async def test_a_program_that_cannot_be_started(desk: Desk, program: str) -> None:
     """Found out before anything is made: exit 1, no fact, no room, no tmux server."""
+    (desk.root / "plain.txt").touch(mode=0o600)
     result = await desk("run", "demo", "--command-json", json.dumps([program]))
     assert (result.code, result.error["code"]) == (1, "start-failed")
     assert program in result.error["message"]
@@ -94,10 +93,10 @@ async def test_a_program_that_cannot_be_started(desk: Desk, program: str) -> Non
 
 async def test_a_program_that_the_system_refuses(desk: Desk) -> None:
     """It looks like a program and is none: what the system says is told."""
-    desk.program("broken", "\0\1\2")
+    desk.program("broken", "#!/no/such/interpreter\n")
     result = await desk("run", "broken", "--command-json", '["broken"]')
     assert (result.code, result.error["code"]) == (1, "start-failed")
-    assert result.error["details"]["exit_code"] == 126
+    assert result.error["details"]["exit_code"] == 127
     assert desk.panes() == []
 
 

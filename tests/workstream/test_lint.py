@@ -206,9 +206,12 @@ def test_unknown_fields_are_warnings_that_guess_what_was_meant() -> None:
 
 def test_paths_that_do_not_exist_are_warned_of() -> None:
     """A typing error in `owns` protects nothing, and a new file is none."""
-    report = report_on(plan(task("a", owns=["src/nwe.py"])), exists=False)
+    report = report_on(plan(task("a", owns=["nwe.py"]), task("b", owns=["x", "y"])), exists=False)
     assert report.clean
-    assert [(one.code, one.field) for one in report.warnings] == [("missing-path", "owns[0]")]
+    assert [(one.code, one.field, one.message) for one in report.warnings] == [
+        ("missing-path", "owns[0]", "'nwe.py' does not exist"),
+        ("missing-path", "owns[0]", "'x' and 1 more do not exist"),
+    ]
 
 
 def test_a_task_called_like_the_root_of_the_graph_is_warned_of() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from desk import Desk, Doc, plan, task
 
+from rally.daemon.params import check_params
+from rally.model.errors import UsageError
+
 PLAN = plan(
     task("a", priority=5), task("b", owns=["docs/b.md"], commands=["make b"], tier="cross-host"),
     task("check", owns="read-only", depends_on=["a", "b"], validation="true"), thread="t-1",
@@ -231,6 +234,32 @@ async def start_params(desk: Desk) -> Doc:
 
     report = clean_file("plan.json", find_place(str(desk.cwd)), cwd=str(desk.cwd), stdin=None)
     return {**start_params(report, "r"), "tool": "lead:1"}
+
+
+async def test_programs_start_runs_through_the_socket(desk: Desk) -> None:
+    """The daemon accepts what the command asks, and names the field that is wrong."""
+    desk.write(PLAN)
+    params = await start_params(desk)
+    assert check_params("task", params) == params
+    for wrong, field in (
+        ({"tasks": [{"id": "a"}]}, "tasks.0.intent"),
+        ({"tasks": [{"id": "a", "intent": "x", "owns": "x"}]}, "tasks.0.owns"),
+        ({"tasks": [{"id": "a", "intent": "x", "owner": "x"}]}, "tasks.0.owner"),
+        ({"tasks": {}}, "tasks"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            check_params("task", {**params, **wrong})
+        assert caught.value.details["field"] == field
+    for tasks, code in (
+        ([], "missing-field"),
+        ([*params["tasks"], params["tasks"][0]], "bad-value"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            await desk.rooms.call(
+                "task", {**params, "tasks": tasks}, cwd=str(desk.cwd), env=desk.env
+            )
+        assert caught.value.code == code
+    assert not (desk.cwd / ".rally").exists()
 
 
 async def test_start_without_a_caller_or_with_bad_values_leaves_no_room(desk: Desk) -> None:
