@@ -52,6 +52,10 @@ CLIENT: tuple[Entry, ...] = (
         "Plan a fan-out and follow it: lint, packets, start, status, verify.", FAN_OUT,
     ),
     Entry(
+        "top", f"{_HERE}.top:top",
+        "The room, live: claims, agents, standbys, runs, last facts.", LOOK,
+    ),
+    Entry(
         "watch", f"{_HERE}.watch:watch",
         "Wake whoever is due, and run a command when something happens.", RUN,
     ),

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import orjson
 
-from rally.facilitation.ledger.folder import ROOM_FOLDER
+from rally.facilitation.places import ROOM_FOLDER
 from rally.model.errors import Failure
 
 _FOLDER = "watch"

@@ -16,7 +16,8 @@ from typing import Any
 
 from rally.client.connection import Answer
 from rally.client.direct import Client, open_client
-from rally.facilitation.ledger.folder import LEDGER_FILE, ROOM_FOLDER, file_identity
+from rally.facilitation.ledger.folder import file_identity
+from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
 from rally.model.errors import Failure
 
 # What is said of a way that is lost, not of the room.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from rally.facilitation.ledger.folder import ROOM_FOLDER
+from rally.facilitation.places import ROOM_FOLDER
 
 _DEBOUNCE_MS = 20
 _STEP_MS = 5

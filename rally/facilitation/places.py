@@ -27,6 +27,7 @@ from rally.model.paths import (
 )
 
 ROOM_FOLDER = ".rally"
+LEDGER_FILE = "ledger.db"
 # As many as Linux follows before it says ELOOP.
 _LINKS_MAX = 40
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rally.facilitation.decide.context import Context
-from rally.facilitation.ledger.folder import prepare_room_folder
+from rally.facilitation.ledger.folder import file_identity, prepare_room_folder
 from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.places import Place, find_place
+from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place
 from rally.facilitation.projections.wake_due import wake_due
 from rally.facilitation.register import Register
 from rally.facilitation.service import RoomService
@@ -24,8 +24,6 @@ from rally.facilitation.state.leases import binds
 from rally.model.clock import Clock, SystemClock
 from rally.model.errors import UsageError
 
-ROOM_FOLDER = ".rally"
-LEDGER_FILE = "ledger.db"
 # Crockford's base 32, eight times over: one random byte gives one letter.
 _ID_ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
 _ID_CHARS = 12
@@ -197,11 +195,11 @@ class Rooms:
         """
         file = f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}"
         known = self._open.get(root)
-        if known is not None and known[1] == _identity(file):
+        if known is not None and known[1] == file_identity(file):
             return known[0]
         async with self._locks.setdefault(root, asyncio.Lock()):
             path = Path(file)
-            identity = _identity(file)
+            identity = file_identity(file)
             known = self._open.get(root)
             if known is not None and known[1] == identity:
                 return known[0]
@@ -221,7 +219,7 @@ class Rooms:
             except BaseException:
                 await ledger.close()
                 raise
-            opened = _identity(file)
+            opened = file_identity(file)
             if opened is not None:
                 self._open[root] = (service, opened)
                 Register(env).add(root)
@@ -298,14 +296,4 @@ def _is_folder(path: Path) -> bool:
 
 
 def _has_room(root: str) -> bool:
-    return _identity(f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}") is not None
-
-
-def _identity(file: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:
-        return (0, 0)  # there, and unreadable: opening it will say why
-    return (found.st_dev, found.st_ino)
+    return file_identity(f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}") is not None

@@ -19,9 +19,10 @@ from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.decide.say import decide, replay_of
 from rally.facilitation.intake import Asked
 from rally.facilitation.ledger import checkpoint
-from rally.facilitation.ledger.folder import LEDGER_FILE, file_identity
+from rally.facilitation.ledger.folder import file_identity
 from rally.facilitation.ledger.port import Ledger
 from rally.facilitation.noticing import LedgerWatch
+from rally.facilitation.places import LEDGER_FILE
 from rally.facilitation.queue import ClaimQueue, Waiting
 from rally.facilitation.state import dump
 from rally.facilitation.state.entities import Waiter

@@ -172,6 +172,9 @@ class Terminal:
         """Read on until this is shown."""
         while text not in self.shown:
             ready, _, _ = select.select([self.master], [], [], PATIENCE_S)
+            if not ready:
+                os.killpg(os.tcgetpgrp(self.master), signal.SIGKILL)
+                self.end()
             assert ready, self.shown
             self.shown += os.read(self.master, 4_096)
 

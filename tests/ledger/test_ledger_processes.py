@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from ledger_facts import content, opened, say
 
-from rally.facilitation.ledger.folder import ROOM_FOLDER
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.facilitation.ledger.verify import verify
+from rally.facilitation.places import ROOM_FOLDER
 
 CHILD = Path(__file__).with_name("ledger_child.py")
 

@@ -34,8 +34,7 @@ def verify() -> Work:
 
 async def _verify(session: Session) -> Answered:
     from rally.facilitation.ledger.verify import verify as examine
-    from rally.facilitation.places import find_place
-    from rally.facilitation.rooms import LEDGER_FILE, ROOM_FOLDER
+    from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, find_place
 
     call = session.call
     place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)

@@ -16,6 +16,7 @@ from typing import Any
 
 from rally.facilitation.ledger.creation import APPLICATION_ID, SCHEMA_VERSION, create_ledger
 from rally.facilitation.ledger.failures import as_failure, damaged, is_unopenable
+from rally.facilitation.ledger.folder import file_identity
 from rally.model.errors import Failure
 
 # How long one statement waits for another process's transaction, which takes about a millisecond.
@@ -93,7 +94,7 @@ def open_connection(
         before = identity_of(path)
         connection = _connect(path, timeout_s)
         connection.identity = before
-        if present_identity(path) == before:
+        if file_identity(path) == before:
             return connection
         connection.close()
 
@@ -113,15 +114,6 @@ def identity_of(path: Path) -> Identity:
         ) from None  # fmt: skip
     except OSError as error:
         raise as_failure(error, path) from error
-    return (found.st_dev, found.st_ino)
-
-
-def present_identity(path: Path) -> Identity | None:
-    """Device and inode of the file at `path` now, None when nothing can be found there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
     return (found.st_dev, found.st_ino)
 
 

@@ -10,16 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rally.facilitation.ledger.failures import as_failure
+from rally.facilitation.places import ROOM_FOLDER
 from rally.model.errors import Failure
 
-ROOM_FOLDER = ".rally"
-LEDGER_FILE = "ledger.db"
 _IGNORE_ALL = b"*\n"
 _PAUSE_S = 0.005
 _TRIES_MAX = 1_000
 
 
-def file_identity(path: Path) -> tuple[int, int] | None:
+def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """What tells a file from another one at the same place; None where there is none."""
     try:
         found = os.stat(path)

@@ -33,9 +33,9 @@ from rally.facilitation.ledger.connection import (
     Identity,
     LedgerConnection,
     open_connection,
-    present_identity,
 )
 from rally.facilitation.ledger.failures import as_failure, damaged, is_constraint
+from rally.facilitation.ledger.folder import file_identity
 from rally.facilitation.ledger.port import EMPTY_HEAD, FactQuery, Head, HeadMoved
 from rally.facilitation.ledger.selection import SEQ_MAX, bounds, count_sql, select_sql
 from rally.facilitation.ledger.statements import SQL
@@ -79,7 +79,7 @@ class SqliteLedger:
 
     def is_replaced(self) -> bool:
         """Whether the ledger's file was deleted, moved or replaced since it was opened."""
-        return present_identity(self._path) != self._identity
+        return file_identity(self._path) != self._identity
 
     async def head(self) -> Head:
         """See `Ledger.head`."""

@@ -13,20 +13,10 @@ from typing import Any
 from rally.facilitation.decide.memory import remember
 from rally.facilitation.intake import Asked, admit, check_caller
 from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.places import Place
 from rally.model.errors import UsageError
 from rally.model.fact import Fact
 from rally.model.kinds import SUMMARY_BYTES_MAX
 from rally.model.text import check_encodable, check_identity, nearest
-
-
-def door(place: Place, params: Params) -> None:
-    """Check a value before a room is made for it.
-
-    Raises:
-        UsageError: whatever is wrong with it.
-    """
-    _wish(params)
 
 
 async def memory(ask: Ask) -> Reply:

@@ -15,7 +15,6 @@ from rally.facilitation.decide.dialogue import open_for
 from rally.facilitation.intake import Asked, check_caller, check_choice, check_data
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.places import Place
 from rally.facilitation.state.entities import ManagedSession
 from rally.facilitation.state.past import Wants
 from rally.model.errors import UsageError
@@ -25,16 +24,6 @@ from rally.model.session_names import check_session_name
 from rally.model.text import check_encodable, check_identity, check_tool
 
 OPENING = {"start": "starting", "adopt": "adopted"}
-
-
-def door(place: Place, params: Params) -> None:
-    """Check a session before a room is made for it.
-
-    Raises:
-        UsageError: whatever is wrong with it.
-    """
-    if params.get("action") in OPENING:
-        _opening(params)
 
 
 async def session(ask: Ask) -> Reply:

@@ -10,10 +10,9 @@ from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN, Asked, admit
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops import registration
-from rally.facilitation.ops.common import Ask, Params, Reply
+from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.ops.registration import run_of
 from rally.facilitation.packets import Hold, packet
-from rally.facilitation.places import Place
 from rally.facilitation.projections.dag_live import dag_of_run
 from rally.facilitation.state.entities import Run
 from rally.facilitation.state.past import Wants
@@ -39,15 +38,6 @@ async def task(ask: Ask) -> Reply:
             hint="rally task --help",
         )  # fmt: skip
     return await _ACTIONS[action](ask)
-
-
-def door(place: Place, params: Params) -> None:
-    """Check a wish that could bring a room into being, before it does.
-
-    Raises:
-        UsageError: whatever is wrong with it.
-    """
-    registration.wishes(place, params)
 
 
 def _step(ask: Ask) -> str:
