@@ -122,7 +122,7 @@ def _sections(data: Doc) -> tuple[list[Section], list[Section]]:
     facts = [fact for fact in reversed(data["facts"]) if fact["kind"] != "renew"]
     left = [
         Section("blockers", "bold red", blocked, data["active_blockers"], _blocker, (0, 0, 1, 2)),
-        Section("claims", "bold", claimed, claims, _claim, (0, 0, 0, 2, 3)),
+        Section("claims", "bold", claimed, claims, _claim, (0, 0, 0, 1, 1)),
         Section("runs", "bold", len(runs), runs, _run, (0, 0, 0, 1)),
     ]
     right = [
