@@ -286,8 +286,12 @@ class VerbGroup(click.Group):
         command = self.get_command(ctx, args[0])
         if command is not None or ctx.resilient_parsing:
             return args[0] if command else None, command, args[1:]
+        from rally.model.kinds import SAYABLE  # only who mistypes needs it
+
         names = list(self.entries)
         near = nearest(args[0], names)
+        if ctx.parent is None and args[0] in SAYABLE:
+            near = f"say {args[0]}"  # not `leave`, which looks like `release` and ends every claim
         what = "option" if args[0].startswith("-") else "command"
         path = ctx.command_path
         raise UsageError(

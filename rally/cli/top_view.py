@@ -21,14 +21,14 @@ from rally.cli.screen import Screen, span
 from rally.cli.text.facts import headline, held, several, step_of, waits_for
 from rally.model.clock import from_rfc3339, to_rfc3339
 from rally.model.durations import parse_duration_ms
-from rally.model.visible import one_line
+from rally.model.visible import display_width, one_line, visible
 
 Doc = dict[str, Any]
 Row = Callable[[Doc, Screen], list[RenderableType]]
 
 # From here on the sections stand in two columns.
 _WIDE = 120
-# Below this there is no room for a path and a whole sentence in the first line.
+# Below this the first line holds nothing that is not about the room.
 _ROOMY = 70
 _HOUR_S, _DAY_S = 3_600, 86_400
 _STATUSES = ("active", "standby", "idle")
@@ -40,14 +40,14 @@ class Section(NamedTuple):
     """One list of the room.
 
     Attributes:
-        total: how many there are; `entries` may be fewer.
+        total: how many there are, None where nobody counted; `entries` may be fewer.
         row: draws one entry.
         ratios: how its columns share what is left, 0 for one that takes only what it needs.
     """
 
     title: str
     style: str
-    total: int
+    total: int | None
     entries: Sequence[Doc]
     row: Row
     ratios: tuple[int, ...]
@@ -78,7 +78,7 @@ def view(data: Doc, screen: Screen, height: int) -> Group:
 
 
 def draw(shown: RenderableType, screen: Screen, height: int) -> list[str]:
-    """The lines of a view, none wider than the screen, at most `height`; colours as escapes."""
+    """The `height` lines of a view, none wider than the screen; colours as escapes."""
     console = Console(
         file=StringIO(), force_terminal=True, width=screen.width, height=height,
         color_system="standard" if screen.colour else None, no_color=not screen.colour,
@@ -86,13 +86,15 @@ def draw(shown: RenderableType, screen: Screen, height: int) -> list[str]:
     )  # fmt: skip
     with console.capture() as captured:
         console.print(shown, end="")
-    return captured.get().split("\n")[:height]
+    lines = captured.get().split("\n")[:height]
+    return lines + [""] * (height - len(lines))
 
 
 def _head(data: Doc, screen: Screen) -> Table:
-    totals, is_roomy = data["totals"], screen.width >= _ROOMY
-    root = data["room"]
-    line = _text(root if is_roomy else os.path.basename(root) or root, screen, "bold")
+    totals, third = data["totals"], screen.width // 3
+    root = visible(data["room"])
+    name = root if display_width(root) <= third else os.path.basename(root)
+    line = Text(one_line(name, max(8, third)), style="bold")
     counts = (
         (totals["active_claims"], "claim", ""),
         (len(_present(data)), "agent", ""),
@@ -106,7 +108,7 @@ def _head(data: Doc, screen: Screen) -> Table:
             line.append(f"  {count} {word}{'s' if count > 1 and word != 'waiting' else ''}", style)
     clock = f"{to_rfc3339(screen.now_ms)[11:19]}Z"
     grid = _grid((1, 0))
-    grid.add_row(line, Text(f"q leaves  {clock}" if is_roomy else clock, style="dim"))
+    grid.add_row(line, Text(f"q leaves  {clock}" if screen.width >= _ROOMY else clock, style="dim"))
     return grid
 
 
@@ -123,12 +125,12 @@ def _sections(data: Doc) -> tuple[list[Section], list[Section]]:
     left = [
         Section("blockers", "bold red", blocked, data["active_blockers"], _blocker, (0, 0, 1, 2)),
         Section("claims", "bold", claimed, claims, _claim, (0, 0, 0, 1, 1)),
-        Section("runs", "bold", len(runs), runs, _run, (0, 0, 0, 1)),
+        Section("last runs", "bold", None, runs, _run, (0, 0, 0, 1)),
     ]
     right = [
         Section("agents", "bold", len(agents), agents, _agent, (0, 0, 0, 0, 1)),
         Section("standbys", "bold", totals["standbys"], standbys, _standby, (0, 0, 1)),
-        Section("last facts", "bold", len(facts), facts, _fact, (0, 0, 0, 1)),
+        Section("last facts", "bold", None, facts, _fact, (0, 0, 0, 1)),
     ]
     return [one for one in left if one.entries], [one for one in right if one.entries]
 
@@ -145,8 +147,9 @@ def _stack(sections: Sequence[Section], screen: Screen, height: int) -> list[Ren
     lines = _share([len(section.entries) for section in sections], height - len(sections))
     stacked: list[RenderableType] = []
     for section, count in zip(sections, lines, strict=True):
-        more = f"{count} of {section.total}" if count < section.total else str(section.total)
-        title = Text(f"{section.title} {more}", style=section.style)
+        title = Text(section.title, style=section.style)
+        if section.total is not None:
+            title.append(f" {count} of {section.total}" if count < section.total else f" {count}")
         grid = _grid(section.ratios)
         for entry in section.entries[:count]:
             grid.add_row(*section.row(entry, screen))

@@ -1,4 +1,8 @@
-"""Noticing what other processes do to a ledger: the file system tells, nobody polls."""
+"""Noticing what other processes do to a ledger: the kernel tells, and nobody reads the file to find out.
+
+watchfiles hands on what the kernel told it in steps, so a process in which somebody follows a room wakes
+twenty times a second to look into its own memory. Facts said through this process need none of it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,7 @@ from pathlib import Path
 
 from rally.facilitation.places import ROOM_FOLDER
 
-_DEBOUNCE_MS = 20
-_STEP_MS = 5
+STEP_MS = 50
 
 
 class LedgerWatch:
@@ -73,8 +76,8 @@ class LedgerWatch:
             folder,
             stop_event=stop,
             watch_filter=lambda _, path: "ledger.db" in path or path.endswith(ROOM_FOLDER),
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
+            debounce=STEP_MS,
+            step=STEP_MS,
             rust_timeout=self._nap_ms,
             recursive=False,
         ):

@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from rally.facilitation.decide.context import Context
-from rally.facilitation.ledger.folder import file_identity, prepare_room_folder
+from rally.facilitation.ledger.folder import (
+    check_room_folder,
+    file_identity,
+    prepare_room_folder,
+)
 from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
+from rally.facilitation.noticing import STEP_MS
 from rally.facilitation.ops.common import Ask, Params, Reply
 from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place
 from rally.facilitation.projections.wake_due import wake_due
@@ -22,7 +27,7 @@ from rally.facilitation.register import Register
 from rally.facilitation.service import RoomService
 from rally.facilitation.state.leases import binds
 from rally.model.clock import Clock, SystemClock
-from rally.model.errors import UsageError
+from rally.model.errors import Failure, UsageError
 
 # Crockford's base 32, eight times over: one random byte gives one letter.
 _ID_ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
@@ -144,6 +149,7 @@ class Rooms:
 
         The wait then begins anew in the room, with its whole time.
         """
+        check_room_folder(place.root)
         empty = await self._empty(place.root)
         waiting = asyncio.ensure_future(carry_out(Ask(empty, place, params, env)))
         appearing = asyncio.ensure_future(_room_appears(place.root))
@@ -160,6 +166,7 @@ class Rooms:
         """Follow a room (see `ops.wait.subscribe`); ends when the iterator is closed."""
         place = self.place(params, cwd=cwd, env=env)
         if not _has_room(place.root):
+            check_room_folder(place.root)
             yield {"event": "head", "seq": 0}
             await _room_appears(place.root)
             params = {**params, "since": params.get("since") or 0}
@@ -207,6 +214,7 @@ class Rooms:
                 del self._open[root]
                 await known[0].close()
             if identity is None and not create:
+                check_room_folder(root)
                 return await self._empty(root)
             if identity is None:
                 prepare_room_folder(Path(root))
@@ -241,12 +249,16 @@ class Rooms:
 
     async def _status(self, env: Mapping[str, str]) -> Reply:
         rows = []
+        warnings = []
         for root in Register(env).roots():
             if not _has_room(root):
                 continue
-            service = await self.service(root, create=False, env=env)
-            rows.append(await service.read(partial(_status_row, root)))
-        return Reply({"rooms": rows, "total": len(rows)}, [])
+            try:
+                service = await self.service(root, create=False, env=env)
+                rows.append(await service.read(partial(_status_row, root)))
+            except Failure as failure:  # one damaged room does not hide the others
+                warnings.append({"code": failure.code, "message": failure.message})
+        return Reply({"rooms": rows, "total": len(rows)}, warnings)
 
     def open_rooms(self) -> list[str]:
         """The roots of the rooms that are open."""
@@ -285,7 +297,7 @@ async def _room_appears(root: str) -> None:
         inner = Path(root, ROOM_FOLDER)
         folders = [Path(root), inner] if _is_folder(inner) else [Path(root)]
         async for _ in awatch(
-            *folders, watch_filter=None, debounce=20, step=5, recursive=False,
+            *folders, watch_filter=None, debounce=STEP_MS, step=STEP_MS, recursive=False,
             rust_timeout=_APPEARANCE_MS, yield_on_timeout=True,
         ):  # fmt: skip
             break

@@ -53,7 +53,9 @@ def test_a_path_has_one_form(warm: Room, typed: str, form: str) -> None:
 
 def test_two_spellings_of_one_path_are_one_path(warm: Room) -> None:
     """C1: a claim names it once."""
-    fact = warm.say("claim", "a", path=["src/a", "./src//a", "src/b/../a", str(warm.root / "src/a")])
+    fact = warm.say(
+        "claim", "a", path=["src/a", "./src//a", "src/b/../a", str(warm.root / "src/a")]
+    )
     assert fact["paths"] == ["src/a"]
 
 
@@ -110,14 +112,21 @@ def test_a_path_that_leaves_the_room_is_refused_wherever_it_is_given(room: Room,
         subject = None if kind in ("release", "enter") else "x"
         given.no_say(2, "path-outside-room", kind, "a", path=path, subject=subject)
     given.no_say(2, "path-outside-room", "standby", "a", until=f"free:{path}")
-    for words in (["check", "before-write", "--tool", "a"], ["room"], ["log"], ["enter", "--tool", "a"]):
+    for words in (
+        ["check", "before-write", "--tool", "a"],
+        ["room"],
+        ["log"],
+        ["enter", "--tool", "a"],
+    ):
         given.refused(2, "path-outside-room", *words, "--path", path)
     given.refused(2, "path-outside-room", "wait", "--tool", "a", "--until", f"free:{path}")
 
 
 @pytest.mark.parametrize("path", ["", "x/../**/../y", "**/..", "x" * 5000, "a\0b".replace("\0", "\n"),
                                   "a\x1b[31m", "a\u202eb", "\x7f"])  # fmt: skip
-def test_what_can_be_no_path_is_an_ordinary_error_or_an_ordinary_path(warm: Room, path: str) -> None:
+def test_what_can_be_no_path_is_an_ordinary_error_or_an_ordinary_path(
+    warm: Room, path: str
+) -> None:
     """C1, O5, T4: never a crash, never a claim on something else."""
     answer = warm.run("say", "claim", "--tool", "a", f"--path={path}", "--json")
     assert answer.code in (0, 2), answer
@@ -226,7 +235,9 @@ def test_of_many_who_claim_at_once_exactly_one_is_granted(warm: Room) -> None:
     assert ids(claims(warm)) == [winner["event_id"]]
 
 
-@pytest.mark.parametrize("fields", [{}, {"subject": "x"}, {"run": "r"}, {"step": "s"}, {"path": ""}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"subject": "x"}, {"run": "r"}, {"step": "s"}, {"path": ""}]
+)
 def test_a_claim_that_names_nothing_to_hold_is_a_usage_error(room: Room, fields: Doc) -> None:
     """C3: exit 2: there is no claim that silently protects nothing."""
     answer = room.run("say", "claim", "--tool", "a", *flags(fields), "--json")
@@ -262,7 +273,12 @@ def test_shared_conflicts_only_with_exclusive(
 
 def test_own_claims_never_conflict_with_each_other(room: Room) -> None:
     """C4: the same and overlapping paths, in any mode."""
-    for path, mode in (("src", "exclusive"), ("src", "shared"), ("src/a", "exclusive"), (".", "shared")):
+    for path, mode in (
+        ("src", "exclusive"),
+        ("src", "shared"),
+        ("src/a", "exclusive"),
+        (".", "shared"),
+    ):
         room.by_daemon.say("claim", "a", path=path, mode=mode)
     room.say("claim", "a", path="src/a/b", resource="port:1")
     assert len(claims(room)) == 5
@@ -279,7 +295,13 @@ def test_a_claim_of_a_step_alone_takes_the_step_and_no_path(room: Room) -> None:
 
 @pytest.mark.parametrize(
     ("claimed", "calling", "owns"),
-    [("s1", "s1", True), ("s1", "s2", False), ("s1", None, True), (None, "s2", True), (None, None, True)],
+    [
+        ("s1", "s1", True),
+        ("s1", "s2", False),
+        ("s1", None, True),
+        (None, "s2", True),
+        (None, None, True),
+    ],
 )
 def test_the_owner_is_the_tool_and_where_both_are_given_the_session(
     warm: Room, claimed: str | None, calling: str | None, owns: bool
@@ -308,7 +330,9 @@ def test_the_same_tool_name_with_a_prefix_is_somebody_else(warm: Room) -> None:
 # --- C6, C7: leases and fences ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ttl", "seconds"), [(None, 1800), ("1s", 1), ("7d", 604800), ("90m", 5400)])
+@pytest.mark.parametrize(
+    ("ttl", "seconds"), [(None, 1800), ("1s", 1), ("7d", 604800), ("90m", 5400)]
+)
 def test_a_lease_lasts_as_long_as_was_asked(warm: Room, ttl: str | None, seconds: int) -> None:
     """C6: `--ttl`, default 30 minutes, from one second to seven days."""
     fact = warm.say("claim", "a", path="src", ttl=ttl)
@@ -458,7 +482,9 @@ def test_a_wait_for_what_is_free_is_granted_at_once(warm: Room) -> None:
 def test_waiters_are_served_in_order_of_arrival(warm: Room) -> None:
     """C8: the queue is kept by the daemon."""
     warm.say("claim", "a", path="src")
-    waiters = [begin_wait(warm, f"w{n}", "--path", f"src/{'x' if n != 1 else '**'}") for n in range(3)]
+    waiters = [
+        begin_wait(warm, f"w{n}", "--path", f"src/{'x' if n != 1 else '**'}") for n in range(3)
+    ]
     assert [one["tool"] for one in warm.data("room")["waiting"]] == ["w0", "w1", "w2"]
     assert "waiting" in warm.run("room").out
     warm.no_say(3, "claim-conflict", "claim", "late", path="src/x")
@@ -669,8 +695,12 @@ def test_only_the_owner_offers_a_claim_and_only_the_target_gets_it(room: Room) -
     """C10: others are refused; an unknown or ended claim is an error."""
     claim, handoff = offer(room.by_daemon)
     room.no_say(3, "not-owner", "handoff", "c", target="c", subject="x", claim=claim["event_id"])
-    room.by_daemon.no_say(3, "not-target", "receipt", "c", ref=handoff["event_id"], state="accepted")
-    room.by_daemon.no_say(2, "unknown-id", "handoff", "a", target="b", subject="x", claim="claim-nix")
+    room.by_daemon.no_say(
+        3, "not-target", "receipt", "c", ref=handoff["event_id"], state="accepted"
+    )
+    room.by_daemon.no_say(
+        2, "unknown-id", "handoff", "a", target="b", subject="x", claim="claim-nix"
+    )
     room.by_daemon.no_say(2, "wrong-kind", "handoff", "a", target="b", subject="x",
                           claim=handoff["event_id"])  # fmt: skip
     assert ids(claims(room)) == [claim["event_id"]]

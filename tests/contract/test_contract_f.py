@@ -296,7 +296,9 @@ def test_data_comes_back_as_it_was(room: Room, document: Doc) -> None:
 
 def test_shell_characters_and_awkward_text_are_only_text(room: Room) -> None:
     """F5, O5: every character that is no NUL survives unchanged."""
-    text = "`id` $(id) ${x} ; | & < > * ? [a] ~ # ! 'q' \"d\" \\ \x1b[31m \u202e \t é e\u0301 日本 🦀"
+    text = (
+        "`id` $(id) ${x} ; | & < > * ? [a] ~ # ! 'q' \"d\" \\ \x1b[31m \u202e \t é e\u0301 日本 🦀"
+    )
     fact = room.say("note", "a", subject=text, summary=f"{text}\n{text}\r\n", uri=text, reason=text)
     assert (fact["subject"], fact["uri"], fact["reason"]) == (text, text, text)
     assert fact["summary"].startswith(f"{text}\n{text}")
@@ -557,7 +559,11 @@ def test_release_by_path_ends_all_own_claims_that_overlap_and_no_other(room: Roo
         given.say("claim", "a", path=path)
     given.say("claim", "b", path="src/c")
     room.say("release", "a", path="src/a")
-    assert [one["paths"] for one in shown(room, "active_claims")] == [["src/ab"], ["docs"], ["src/c"]]
+    assert [one["paths"] for one in shown(room, "active_claims")] == [
+        ["src/ab"],
+        ["docs"],
+        ["src/c"],
+    ]
     room.say("release", "a", path=["."])
     assert [one["tool"] for one in shown(room, "active_claims")] == ["b"]
 
@@ -619,7 +625,9 @@ def test_an_artifact_ends_the_standby_that_it_refs(room: Room) -> None:
 def test_a_blocker_is_open_until_anyone_resolves_it(room: Room) -> None:
     """Kinds blocker, resolve: severity, scope and target are kept; anyone closes it."""
     given = room.by_daemon
-    fact = given.say("blocker", "a", subject="stuck", severity="critical", path="db", target="human")
+    fact = given.say(
+        "blocker", "a", subject="stuck", severity="critical", path="db", target="human"
+    )
     (found,) = shown(room, "active_blockers")
     assert (found["severity"], found["paths"], found["target"]) == ("critical", ["db"], "human")
     room.say("resolve", "z", ref=fact["event_id"])
@@ -660,7 +668,9 @@ def test_a_decision_stands_until_a_later_one_supersedes_it(room: Room) -> None:
     assert ids(shown(room, "current_decisions")) == [first["event_id"], advice["event_id"]]
     second = room.say("decision", "b", subject="spaces", path="src", ref=first["event_id"])
     assert set(ids(shown(room, "current_decisions"))) == {advice["event_id"], second["event_id"]}
-    found = [one for one in room.check("c", "src/x")["findings"] if one["code"] == "binding-decision"]
+    found = [
+        one for one in room.check("c", "src/x")["findings"] if one["code"] == "binding-decision"
+    ]
     assert [one["fact_id"] for one in found] == [second["event_id"]]
     room.no_say(2, "wrong-kind", "decision", "a", subject="x",
                 ref=given.say("note", "a", subject="n")["event_id"])  # fmt: skip

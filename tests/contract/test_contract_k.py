@@ -75,7 +75,12 @@ def test_allow_is_false_exactly_when_there_is_a_stop(room: Room) -> None:
     given.say("claim", "a", path="src")
     given.say("claim", "a", path="shared", mode="shared")
     given.say("blocker", "z", subject="x")
-    for paths, stops in ((["src"], True), (["docs"], False), (["shared"], False), (["docs", "src/x"], True)):
+    for paths, stops in (
+        (["src"], True),
+        (["docs"], False),
+        (["shared"], False),
+        (["docs", "src/x"], True),
+    ):
         for strict in (None, True):
             check = room.check("b", *paths, strict=strict, exits=4 if strict and stops else 0)
             assert check["allow"] is not stops
@@ -143,7 +148,9 @@ def test_read_only_step(room: Room) -> None:
 def test_a_registered_read_only_task_may_write_nothing(room: Room) -> None:
     """K2, W5 `read-only-step`: taken as a task."""
     given = room.by_daemon
-    given.data("task", "add", "--tool", "z", "--run", "r", "--id", "look", "--intent", "x", "--read-only")
+    given.data(
+        "task", "add", "--tool", "z", "--run", "r", "--id", "look", "--intent", "x", "--read-only"
+    )
     given.data("task", "take", "--tool", "a", "--run", "r")
     assert "read-only-step" in codes(room.check("a", "docs/x", run="r", step="look"))
 
@@ -341,7 +348,9 @@ def repo(room: Room) -> Room:
 
 def test_before_commit_looks_at_what_is_staged_and_nothing_else(repo: Room) -> None:
     """K4: as before-write over the staged files: changed, new, deleted, both ends of a rename."""
-    repo.by_daemon.say("claim", "a", path=["src/a.py", "gone.txt", "old name.txt", "new ü\t'name.txt"])
+    repo.by_daemon.say(
+        "claim", "a", path=["src/a.py", "gone.txt", "old name.txt", "new ü\t'name.txt"]
+    )
     (repo.root / "src/b.py").write_text("changed, not staged\n")
     (repo.root / "src/a.py").write_text("changed\n")
     words = ["check", "before-commit", "--tool", "b"]
@@ -362,7 +371,14 @@ def test_before_commit_looks_at_what_is_staged_and_nothing_else(repo: Room) -> N
 
 def test_before_commit_reads_names_as_git_has_them(repo: Room) -> None:
     """K4, C1: blanks, quotes, tabs and letters beyond ASCII in names."""
-    names = ["sp ace.py", "quo\"te'.py", "ümläut-日本.py", "back\\slash.py", "-dash.py", "dol$ar.py"]
+    names = [
+        "sp ace.py",
+        "quo\"te'.py",
+        "ümläut-日本.py",
+        "back\\slash.py",
+        "-dash.py",
+        "dol$ar.py",
+    ]
     for name in names:
         (repo.root / name).write_text("x")
     repo.git("add", ".")
@@ -436,7 +452,9 @@ def test_range_looks_at_what_commits_changed(repo: Room) -> None:
     assert repo.data("check", "range", "HEAD..HEAD", "--tool", "ci")["paths"] == []
 
 
-@pytest.mark.parametrize("commits", ["nix..HEAD", "HEAD..nix", "", "--all", "-h..x", "HEAD..HEAD~99", "..."])
+@pytest.mark.parametrize(
+    "commits", ["nix..HEAD", "HEAD..nix", "", "--all", "-h..x", "HEAD..HEAD~99", "..."]
+)
 def test_a_range_that_git_cannot_read_is_a_usage_error(repo: Room, commits: str) -> None:
     """K5, K0, T4: exit 2 and never an allow; an option is no range."""
     answer = repo.run("check", "range", "--tool", "ci", "--json", "--", commits)

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from contract_room import DAEMON, DIRECT, Answer, Doc, Room, World
+from contract_room import DAEMON, DIRECT, Room, World
 
 HOSTILE = (
     "\x1b[31mred\x1b]0;title\x07\x1b[2J \u202eevil\u2066\u2069\u200f \x9b1m\x85 zero\u200bwidth\ufeff"
@@ -322,7 +322,9 @@ def test_piped_text_is_the_same_every_time_and_in_both_modes(scene: Room) -> Non
         direct = scene.directly.run(*words)
         ages = r"\b\d+(ms|s|m)( ago)?\b"
         assert (
-            re.sub(ages, "", first.out) == re.sub(ages, "", again.out) == re.sub(ages, "", direct.out)
+            re.sub(ages, "", first.out)
+            == re.sub(ages, "", again.out)
+            == re.sub(ages, "", direct.out)
         )
 
 
@@ -422,9 +424,7 @@ def test_an_identity_is_one_line_without_control_characters(
     scene: Room, field: str, bad: str
 ) -> None:
     """O5, T4: identities that could forge a line are refused at the door, or are shown harmless."""
-    answer = scene.run(
-        "say", "note", "--tool", "a", "--subject", "x", f"--{field}", bad, "--json"
-    )
+    answer = scene.run("say", "note", "--tool", "a", "--subject", "x", f"--{field}", bad, "--json")
     if answer.code == 0:
         shown = scene.run("show", answer.data["fact"]["event_id"])
         assert_inert(shown.out, field)
@@ -432,7 +432,9 @@ def test_an_identity_is_one_line_without_control_characters(
         assert answer.code == 2
         assert answer.error["code"] in ("bad-text", "bad-value"), answer
         assert_inert(answer.out)
-        assert_inert(scene.run("say", "note", "--tool", "a", "--subject", "x", f"--{field}", bad).err)
+        assert_inert(
+            scene.run("say", "note", "--tool", "a", "--subject", "x", f"--{field}", bad).err
+        )
 
 
 @pytest.mark.parametrize(
@@ -541,7 +543,7 @@ def helps(room: Room) -> dict[str, str]:
     found = _pages(room, ["", *top])
     inner = []
     for name in top:
-        commands = re.search(r"^Commands:\n((?:  \S.*\n|    .*\n)+)", found[name], re.M)
+        commands = re.search(r"^Commands:\n((?:  \S.*\n|    .*\n)+)", found[name], re.MULTILINE)
         for line in commands[1].splitlines() if commands else []:
             if re.match(r"  \S", line):
                 inner.append(f"{name} {line.split()[0]}")
@@ -566,7 +568,7 @@ def pages(world: World) -> dict[str, str]:
 def test_the_help_lists_every_command_with_one_line(pages: dict[str, str]) -> None:
     """O6: `rally --help` shows every command."""
     for name in COMMANDS:
-        assert re.search(rf"^  {re.escape(name)}  +\S", pages[""], re.M), name
+        assert re.search(rf"^  {re.escape(name)}  +\S", pages[""], re.MULTILINE), name
 
 
 def test_every_help_has_an_example_and_the_exit_codes(pages: dict[str, str]) -> None:
@@ -574,8 +576,8 @@ def test_every_help_has_an_example_and_the_exit_codes(pages: dict[str, str]) -> 
     assert len(pages) > len(COMMANDS) + 10
     for name, page in pages.items():
         assert page.startswith(f"Usage: rally {name}".rstrip()), name
-        assert re.search(r"^Exit codes: 0 ", page, re.M), name
-        assert re.search(r"^Example: ", page, re.M), name
+        assert re.search(r"^Exit codes: 0 ", page, re.MULTILINE), name
+        assert re.search(r"^Example: ", page, re.MULTILINE), name
         for line in page.splitlines():
             assert len(line) <= 80 or line.startswith("Example: "), (name, line)
             assert not line.startswith("     ") or "  " in line, (name, line)
@@ -586,7 +588,7 @@ def test_every_example_is_understood(pages: dict[str, str], world: World) -> Non
     room = world.room()
     room.git("init", "-q")
     for name, page in pages.items():
-        example = re.search(r"^Example: (.*)", page, re.M)
+        example = re.search(r"^Example: (.*)", page, re.MULTILINE)
         assert example
         first = name.split()[0] if name else ""
         if first in ("", *COMMANDS) and "daemon" not in name and "eval" not in example[1]:
@@ -625,7 +627,7 @@ def test_the_flags_of_the_contract_are_in_the_help(pages: dict[str, str]) -> Non
     }
     for name, names in wanted.items():
         for flag in names.split():
-            assert re.search(rf"^  (-., )?{flag}\b", pages[name], re.M), (name, flag)
+            assert re.search(rf"^  (-., )?{flag}\b", pages[name], re.MULTILINE), (name, flag)
 
 
 def test_every_kind_has_its_own_help(world: World) -> None:
@@ -633,7 +635,7 @@ def test_every_kind_has_its_own_help(world: World) -> None:
     room = world.room(DIRECT)
     for kind in ("claim", "handoff", "receipt", "standby", "retract"):
         page = room.run("say", kind, "--help").out
-        assert re.search(rf"^Example: rally say {kind} ", page, re.M), page
+        assert re.search(rf"^Example: rally say {kind} ", page, re.MULTILINE), page
 
 
 def test_help_for_programs_is_an_envelope_too(warm: Room) -> None:
@@ -681,13 +683,15 @@ def test_durations_are_a_number_and_a_unit(warm: Room, written: str) -> None:
     assert warm.say("claim", "a", path="x", ttl=written)
 
 
-@pytest.mark.parametrize("written", ["5", "1w", "-5m", "1.5h", "5 m", "m", "five", "5M", "٣s", "1h30m"])
+@pytest.mark.parametrize(
+    "written", ["5", "1w", "-5m", "1.5h", "5 m", "m", "five", "5M", "٣s", "1h30m"]
+)
 def test_other_durations_are_usage_errors(warm: Room, written: str) -> None:
     """O7, T4: exit 2 with the value; nothing is written."""
     error = warm.no_say(2, "bad-duration", "claim", "a", path="x", ttl=written)
-    assert written in error["message"] or written.encode("unicode_escape").decode() in error["message"]
-
-
+    assert (
+        written in error["message"] or written.encode("unicode_escape").decode() in error["message"]
+    )
 
 
 def test_a_command_through_a_real_shell_is_the_same(warm: Room) -> None:

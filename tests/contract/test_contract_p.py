@@ -363,7 +363,9 @@ def test_a_run_is_drawn_with_its_steps_their_status_and_their_edges(room: Room) 
     given = room.by_daemon
     add_task(given, "b", "--depends-on", "a")
     claim = given.say("claim", "t", run="r", step="a", path="src", subject="one")
-    made = given.say("artifact", "t", run="r", step="c", subject="made", evidence="e", parent_step="a")
+    made = given.say(
+        "artifact", "t", run="r", step="c", subject="made", evidence="e", parent_step="a"
+    )
     whole = room.data("dag", "--run", "r")
     assert {"run_id", "nodes", "edges", "counts", "facts_scanned"} <= set(whole)
     assert whole["run_id"] == "r"
@@ -455,7 +457,9 @@ def test_a_cycle_is_reported_and_drawn_all_the_same(warm: Room) -> None:
     warm.say("note", "t", run="r", step="a", subject="x", parent_step="b")
     warm.say("note", "t", run="r", step="b", subject="x", parent_step="a")
     answer = warm.ask("dag", "--run", "r")
-    assert any("a" in one["message"] and "b" in one["message"] for one in answer.envelope["warnings"])
+    assert any(
+        "a" in one["message"] and "b" in one["message"] for one in answer.envelope["warnings"]
+    )
     assert any("cycle" in one["code"] for one in answer.envelope["warnings"])
     for form in ("text", "mermaid", "dot", "svg"):
         assert warm.run("dag", "--run", "r", "--format", form).code == 0
@@ -627,7 +631,12 @@ def test_whoami_tells_how_the_room_sees_the_caller(room: Room) -> None:
     room.by_daemon.data("enter", "--tool", "a", "--role", "r")
     room.by_daemon.say("claim", "a", path="src")
     told = room.data("whoami", env={"RALLY_TOOL": "a", "RALLY_SESSION_ID": "s"})
-    assert (told["tool"], told["session_id"], told["entered"], told["role"]) == ("a", "s", True, "r")
+    assert (told["tool"], told["session_id"], told["entered"], told["role"]) == (
+        "a",
+        "s",
+        True,
+        "r",
+    )
     assert len(told["claims"]) == 1
     assert room.data("whoami", "--tool", "b")["entered"] is False
 
@@ -764,7 +773,9 @@ def test_the_seat_is_taken_given_and_dropped(room: Room) -> None:
 
 
 @pytest.mark.parametrize(("silent_min", "free"), [(115, False), (125, True)])
-def test_a_silent_lead_loses_the_seat_after_two_hours(room: Room, silent_min: int, free: bool) -> None:
+def test_a_silent_lead_loses_the_seat_after_two_hours(
+    room: Room, silent_min: int, free: bool
+) -> None:
     """P10: silent for 2 h; saying anything keeps it."""
     room.happened(300, "lead", action="take", tool="a")
     room.happened(silent_min, "say", kind="note", tool="a", subject="still here")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -162,7 +161,9 @@ def test_the_database_itself_refuses_to_change_or_delete(room: Room) -> None:
     with sqlite3.connect(room.root / ".rally" / "ledger.db") as database:
         tables = [
             row[0]
-            for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+            for row in database.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            )
         ]
         refused = 0
         for table in tables:

@@ -145,8 +145,12 @@ class RoomMachine(RuleBasedStateMachine):
         assert kinds == expected
         self.facts = [*self.facts, *new]
         if not renewed and "renew" not in expected:
-            still = {life.id for life in self.history.live_claims(now)}
-            late = [life for life in due if life.id in still]
+            live = self.history.live_claims(
+                now
+            )  # without what has ended, or was extended otherwise
+            late = [
+                life for life in live if renewal_due(life, caller, now) and life.claim not in new
+            ]
             assert not late, f"{late} should have been renewed"
         for fact in new:
             assert at(fact) == now

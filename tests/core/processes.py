@@ -71,6 +71,7 @@ class World:
             "XDG_STATE_HOME": str(folder / "state"), "RALLY_RUNTIME_DIR": str(folder / "run"),
         }  # fmt: skip
         self.children: list[Child] = []
+        self.commands: list[subprocess.Popen[bytes]] = []
         self._door = door
 
     def spawn(self, role: str, tool: str = "", **request: Any) -> Child:
@@ -107,11 +108,13 @@ class World:
 
     def rally(self, *argv: str, **env: str) -> subprocess.Popen[bytes]:
         """The command itself, as a process of its own in the room; answers JSON."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, COMMAND, *argv, "--json"],
             cwd=self.root, env={**self.env, **env}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        self.commands.append(process)
+        return process
 
     def ask(self, *argv: str, **env: str) -> Doc:
         """The command's main result, or its error."""
@@ -121,6 +124,9 @@ class World:
         """End everybody."""
         for child in self.children:
             self.kill(child)
+        for process in self.commands:
+            process.kill()
+            process.communicate()
 
 
 def answer_of(process: subprocess.Popen[bytes]) -> Doc:

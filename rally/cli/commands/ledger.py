@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from rally.cli.command import verb
@@ -33,13 +32,15 @@ def verify() -> Work:
 
 
 async def _verify(session: Session) -> Answered:
+    from rally.facilitation.ledger.folder import check_room_folder, file_identity
     from rally.facilitation.ledger.verify import verify as examine
     from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, find_place
 
     call = session.call
     place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
     path = f"{place.root}/{ROOM_FOLDER}/{LEDGER_FILE}"
-    if not _exists(path):
+    if file_identity(path) is None:
+        check_room_folder(place.root)
         empty: dict[str, Any] = {
             "ok": True, "facts": 0, "head": 0, "hash": "0" * 64, "whole_until": 0,
             "first_problem": None, "file": path,
@@ -59,7 +60,3 @@ async def _verify(session: Session) -> Answered:
             details=data,
         )
     return data, []
-
-
-def _exists(path: str) -> bool:
-    return os.path.lexists(path)

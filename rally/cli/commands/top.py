@@ -15,6 +15,7 @@ import click
 
 from rally.cli.command import verb
 from rally.cli.console import Console
+from rally.cli.envelope import warning_text
 from rally.cli.plan import OutputClosedError, Takeover
 from rally.cli.screen import Screen
 from rally.cli.terminal import emit
@@ -31,7 +32,7 @@ _REST_PER_ANSWER, _REST_S_MIN = 3, 0.03
 # disagree on the width of a character, a line is cut and does not push the others down.
 _TAKE, _GIVE_BACK = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[?7h\x1b[?25h\x1b[?1049l"
 # Shown in one piece by terminals that can (mode 2026); each line is cleared before it is written.
-_FRAME, _LINE, _END = "\x1b[?2026h\x1b[H\x1b[2K", "\r\n\x1b[2K", "\x1b[0m\x1b[J\x1b[?2026l"
+_FRAME, _LINE, _END = "\x1b[?2026h\x1b[H\x1b[2K", "\r\n\x1b[2K", "\x1b[?2026l"
 
 
 @verb("top", example="rally top", exits={0: "done, or left", 1: "", 2: ""})
@@ -57,9 +58,11 @@ async def _once(console: Console, root: str) -> int:
     finally:
         await feed.link.close()
     if console.wants_json:
-        console.answer(data)
-    else:
-        console.line(show_room(data, console.screen))
+        console.answer(data, feed.warnings)
+        return 0
+    console.line(show_room(data, console.screen))
+    if feed.warnings:
+        console.call.err(warning_text(feed.warnings))
     return 0
 
 
@@ -71,6 +74,8 @@ class Feed:
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        # The daemon says them once, to whoever asks first.
+        self.warnings: list[dict[str, str]] = []
         self._counts: dict[str, dict[str, int]] = {}
         self._stale: set[str | None] = set()
 
@@ -85,6 +90,7 @@ class Feed:
         stale, self._stale = self._stale, set()
         kept = {} if None in stale else {n: c for n, c in self._counts.items() if n not in stale}
         room = await self.link.call("room", limit=LISTED)
+        self.warnings += [one for one in room.warnings if one not in self.warnings]
         facts = (await self.link.call("log", limit=LISTED))["facts"]
         begun = (await self.link.call("log", kinds=["run", "task"], limit=LISTED))["facts"]
         held = [*room["active_claims"], *room["standbys"], *room["recent_artifacts"]]
@@ -118,6 +124,8 @@ class Top:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._feed.link.close()
+            if self._feed.warnings:
+                self._console.call.err(warning_text(self._feed.warnings))
         for task in done:
             task.result()
         return 0

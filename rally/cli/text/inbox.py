@@ -45,7 +45,8 @@ def show_inbox(data: dict[str, Any], screen: Screen) -> str:
         nobody = f"{tool} has asked nothing of others" if sent else f"nothing is asked of {tool}"
         return joined([nobody])
     title = f"{tool} asked of others" if sent else f"asked of {tool}"
-    lines = [screen.paint(f"{title} ({data['total']})", "title")]
+    more = f" of {data['total']}; --limit 0 shows all" if len(items) < data["total"] else ""
+    lines = [screen.paint(f"{title} ({len(items)}{more})", "title")]
     if sent:
         lines += table(_SENT, [_sent_row(item, screen) for item in items], screen)
     else:

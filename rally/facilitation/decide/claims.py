@@ -68,17 +68,26 @@ def conflict(wanted: Claim, blocking: list[Holding]) -> Refused:
     first = blocking[0]
     others = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
     until = to_rfc3339(first.claim.expires_ms)
-    asked_flag = f"--{first.what} {quote(first.asked)}"
     return Refused(
         "claim-conflict",
         f"{first.asked} is claimed by {first.claim.tool} as {first.held} until {until}{others}",
         hint=(
-            f"rally say claim --tool {wanted.tool} {asked_flag} --wait 5m"
+            f"rally say claim --tool {wanted.tool} {_asked_for(wanted)} --wait 5m"
             if first.what != "step"
             else f"rally next --tool {wanted.tool}"
         ),
         details={"conflicts": [describe(holding) for holding in blocking]},
     )
+
+
+def _asked_for(wanted: Claim) -> str:
+    """The flags that ask for all of a claim again; part of it would be granted and be too little."""
+    flags = [("path", path) for path in wanted.paths]
+    flags += [("resource", resource) for resource in wanted.resources]
+    flags += [("run", wanted.run)] if wanted.run else []
+    flags += [("step", wanted.step)] if wanted.step else []
+    flags += [("mode", "shared")] if wanted.shared else []
+    return " ".join(f"--{name} {quote(value)}" for name, value in flags)
 
 
 def describe(holding: Holding) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def open_connection(
             `newer-ledger`, `busy`, and with `create` what `create_ledger` raises. Nothing was
             written.
     """
-    if create and not path.exists():
+    if create and file_identity(path) is None:
         create_ledger(path)
     # The file may be replaced between looking and opening; then look again.
     while True:

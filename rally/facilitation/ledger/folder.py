@@ -29,6 +29,21 @@ def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino)
 
 
+def check_room_folder(root: str | os.PathLike[str]) -> None:
+    """Tell a place without a room, of which reading makes an empty one, from a room out of reach.
+
+    Raises:
+        Failure: `unavailable`; `.rally` is there and is no folder, such as a link to a disk that is
+            not mounted. What it says is unknown, and unknown is never "nothing is claimed".
+    """
+    folder = Path(root, ROOM_FOLDER)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise Failure(
+            "unavailable", f"{folder} is not a folder; what the room says cannot be known",
+            hint=f"move {folder} away, or mend the link",
+        )  # fmt: skip
+
+
 def prepare_room_folder(root: Path) -> Path:
     """Make `<root>/.rally` (0700), ignored by git through a file of its own, and answer its path.
 

@@ -7,7 +7,7 @@ from typing import Any
 from rally import __version__
 from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import check_caller
-from rally.facilitation.ledger.port import FactQuery
+from rally.facilitation.ledger.port import FactQuery, Ledger
 from rally.facilitation.ops.common import LIST_LIMIT_DEFAULT, Ask, Reply
 from rally.facilitation.projections import inbox as inboxes
 from rally.facilitation.projections import room as rooms
@@ -74,25 +74,22 @@ async def inbox(ask: Ask) -> Reply:
     """What a tool was asked; with `sent`, what it asked others (contract P4)."""
     caller = ask.caller()
     tool = caller[0]
+    limit = ask.limit(LIST_LIMIT_DEFAULT) or None
     if not ask.params.get("sent"):
         data = await ask.service.read(
-            lambda context: inboxes.inbox(context.state, tool, context.now_ms), renews=caller
+            lambda context: inboxes.inbox(context.state, tool, context.now_ms, limit=limit),
+            renews=caller,
         )
         return Reply(data, [])
     ledger = ask.service.ledger
-    handoffs = await ledger.select(
-        FactQuery(
-            kinds=frozenset({"handoff"}), tool=tool, hide_retracted=True, newest_first=True,
-            limit=ask.limit(LIST_LIMIT_DEFAULT) or None,
-        )
-    )  # fmt: skip
+    query = FactQuery(
+        kinds=frozenset({"handoff"}), tool=tool, hide_retracted=True, newest_first=True, limit=limit
+    )
+    handoffs = await ledger.select(query)
     answers: dict[str, list[Fact]] = {}
     last_seen: dict[str, str] = {}
     for fact in handoffs:
-        about = await ledger.about(fact.event_id)
-        answers[fact.event_id] = [
-            one for one in about if one.kind in ("receipt", "resolve", "artifact")
-        ]
+        answers[fact.event_id] = await _answers(ledger, fact)
         target = fact.doc["target"]
         if target not in last_seen and target != "all":
             newest = await ledger.select(FactQuery(tool=target, newest_first=True, limit=1))
@@ -105,7 +102,22 @@ async def inbox(ask: Ask) -> Reply:
         ),
         renews=caller,
     )  # fmt: skip
-    return Reply(data, [])
+    return Reply({**data, "total": await ledger.count(query)}, [])
+
+
+async def _answers(ledger: Ledger, handoff: Fact) -> list[Fact]:
+    """What its addressee answered to a handoff, in order, without what was withdrawn."""
+    about = await ledger.about(handoff.event_id)
+    withdrawn = await ledger.retracted([one.event_id for one in about])
+    target = handoff.doc["target"]
+    return [
+        one
+        for one in about
+        if one.kind in ("receipt", "resolve", "artifact")
+        and one.tool != handoff.tool
+        and target in (one.tool, "all")
+        and one.event_id not in withdrawn
+    ]
 
 
 async def due(ask: Ask) -> Reply:

@@ -67,10 +67,11 @@ async def wait(ask: Ask) -> Reply:
                 return Reply(data, [])
             if waited_ms >= timeout_ms:
                 missing = [one for one in conditions if one not in held]
+                in_run = f" --run {quote(run)}" if run else ""
                 raise Refused(
                     "timed-out",
                     f"waited {waited_ms // 1000} s; not yet true: {', '.join(missing)}",
-                    hint=f"rally say standby --tool {caller[0]} --until {quote(missing[0])}",
+                    hint=f"rally say standby --tool {caller[0]}{in_run} --until {quote(missing[0])}",
                     details={"conditions": _states(conditions, held), "waited_ms": waited_ms},
                 )
             until_ms = started_ms + timeout_ms

@@ -11,8 +11,12 @@ from rally.model.clock import to_rfc3339
 from rally.model.fact import Fact
 
 
-def inbox(state: RoomState, tool: str, now_ms: int) -> dict[str, Any]:
-    """Open handoffs to the tool, oldest first."""
+def inbox(state: RoomState, tool: str, now_ms: int, *, limit: int | None = None) -> dict[str, Any]:
+    """Open handoffs to the tool, oldest first, and how many there are.
+
+    Args:
+        limit: most items; None for all.
+    """
     items = []
     for handoff in state.handoffs.values():
         if open_for(handoff, tool):
@@ -20,7 +24,7 @@ def inbox(state: RoomState, tool: str, now_ms: int) -> dict[str, Any]:
             own = handoff.receipts.get(tool)
             item["receipt"] = own.get("state") if own else None
             items.append(item)
-    return {"tool": tool, "items": items, "total": len(items)}
+    return {"tool": tool, "items": items[:limit], "total": len(items)}
 
 
 def sent(  # noqa: PLR0913 (three kinds of history)
@@ -60,4 +64,4 @@ def sent(  # noqa: PLR0913 (three kinds of history)
                 else last_seen.get(target),
             }
         )
-    return {"tool": tool, "sent": True, "items": items, "total": len(items)}
+    return {"tool": tool, "sent": True, "items": items}
