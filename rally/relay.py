@@ -55,6 +55,7 @@ UNSENDABLE = -5  # it fits no frame, or has no working folder
 
 def main() -> None:
     """Run one command line and leave the process with its exit code."""
+    open_standard_streams()
     argv = sys.argv[1:]
     if is_forwarded(argv):
         try:
@@ -70,11 +71,24 @@ def main() -> None:
 
     code = run_here(argv)
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # it was closed before we began
+                stream.flush()
     except OSError:
         pass  # nobody reads any more
     os._exit(code)  # taking a hundred modules down would cost a tenth of the command
+
+
+def open_standard_streams() -> None:
+    """Put /dev/null where the caller closed standard input, output or error (`>&-`).
+
+    The next file or socket that is opened would get the number, and the answer be written into it.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def is_forwarded(argv: list[str]) -> bool:

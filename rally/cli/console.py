@@ -12,7 +12,7 @@ import click
 from rally.cli import command as words
 from rally.cli.call import ArgvCall
 from rally.cli.envelope import answer, json_line
-from rally.cli.plan import OutputClosedError
+from rally.cli.plan import OutputClosedError, OutputFailedError
 from rally.cli.run import fail, unknown_state
 from rally.cli.screen import Screen, screen_for
 from rally.cli.terminal import own_call
@@ -99,5 +99,7 @@ class Console:
             return self.fail(error)
         except OutputClosedError:
             return 0
+        except OutputFailedError:
+            raise  # an error envelope could not be written either
         except Exception as error:
             return self.fail(unknown_state(error))

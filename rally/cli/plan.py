@@ -25,6 +25,10 @@ class OutputClosedError(Exception):
     """Nobody reads standard output any more (`| head`); the command ends quietly (contract O4)."""
 
 
+class OutputFailedError(OSError):
+    """Standard output is there and cannot be written, such as a file on a full disk."""
+
+
 class Session:
     """One command being carried out.
 

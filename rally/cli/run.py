@@ -11,6 +11,7 @@ from rally.cli.plan import (
     Answered,
     Ask,
     OutputClosedError,
+    OutputFailedError,
     Parsed,
     Session,
     Stream,
@@ -64,6 +65,8 @@ async def carry_out(parsed: Parsed, call: ArgvCall, rooms: RoomsPort) -> int:
         return await _perform(parsed, session)
     except OutputClosedError:
         return 0
+    except OutputFailedError:
+        raise  # an error envelope could not be written either
     except RallyError as error:
         return _refuse(session, error)
     except Exception as error:

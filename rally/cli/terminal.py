@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from rally.cli.call import ArgvCall
-from rally.cli.plan import OutputClosedError
+from rally.cli.plan import OutputClosedError, OutputFailedError
 from rally.cli.standard_input import INPUT_BYTES_MAX
 from rally.wire.names import FORWARDED, verb_of
 
@@ -40,7 +40,7 @@ def emit(descriptor: int, data: bytes) -> None:
 
     Raises:
         OutputClosedError: nobody reads standard output any more.
-        OSError: standard output cannot be written (disk full).
+        OutputFailedError: standard output cannot be written (disk full).
     """
     while data:
         try:
@@ -54,7 +54,7 @@ def emit(descriptor: int, data: bytes) -> None:
                 return
             if isinstance(error, BrokenPipeError):
                 raise OutputClosedError from None
-            raise
+            raise OutputFailedError(error.errno, error.strerror) from None
 
 
 async def _nothing_to_drain() -> None:

@@ -179,7 +179,7 @@ def _text(text: str, screen: Screen, style: str = "") -> Text:
 
 
 def _tool(doc: Doc, screen: Screen) -> Text:
-    return Text(one_line(doc["tool"], max(8, screen.width // 5)), style="cyan")
+    return Text(one_line(doc["tool"], max(12, screen.width // 5)), style="cyan")
 
 
 def _bar(done: float, total: float, style: str, screen: Screen) -> ProgressBar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from contract_room import Doc, Room, codes, finding, flags
@@ -521,12 +520,3 @@ def test_check_ci_finds_what_should_not_be_open(room: Room, what: str) -> None:
     kind, tool, fields = ending[what]
     room.by_daemon.say(kind, tool, **fields)
     assert room.data("check-ci", "--strict")["findings"] == []
-
-
-def test_checks_fail_closed_when_the_room_is_a_file(room: Room) -> None:
-    """K0: `.rally` taken by something else."""
-    Path(room.root, ".rally").write_text("in the way")
-    answer = room.run("check", "before-write", "--tool", "a", "--path", "x", "--strict", "--json")
-    # There is no ledger there, as in a place without a room; whoever writes is told (R2, O3).
-    assert answer.code in (0, 1)
-    assert room.run("say", "claim", "--tool", "a", "--path", "x").code == 1

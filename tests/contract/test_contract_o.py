@@ -544,9 +544,8 @@ def helps(room: Room) -> dict[str, str]:
     inner = []
     for name in top:
         commands = re.search(r"^Commands:\n((?:  \S.*\n|    .*\n)+)", found[name], re.MULTILINE)
-        for line in commands[1].splitlines() if commands else []:
-            if re.match(r"  \S", line):
-                inner.append(f"{name} {line.split()[0]}")
+        lines = commands[1].splitlines() if commands else []
+        inner += [f"{name} {line.split()[0]}" for line in lines if re.match(r"  \S", line)]
     return found | _pages(room, inner)
 
 
@@ -699,3 +698,35 @@ def test_a_command_through_a_real_shell_is_the_same(warm: Room) -> None:
     done = subprocess.run(["rally", "room", "--json"], cwd=warm.root, env=warm.environ(),
                           capture_output=True, check=True, timeout=30)  # fmt: skip
     assert json.loads(done.stdout)["ok"] is True
+
+
+@pytest.mark.parametrize("words", ["room", "verify", "--help", "say note --tool a:1 --subject x"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_a_closed_standard_output_is_written_to_no_other_file(
+    room: Room, words: str, closed: str
+) -> None:
+    """O2, O4: the next file that is opened would get its number; no traceback either."""
+    answer = room.sh(f"rally {words} {closed}")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
+    assert room.data("verify")["ok"]
+
+
+def test_a_full_output_file_is_named_as_such_in_both_modes(room: Room) -> None:
+    """O2: what went wrong is the answer's way out, not rally."""
+    answer = room.sh("rally room >/dev/full")
+    assert answer.code == 1
+    assert answer.err == "error: the answer cannot be written: No space left on device\n"
+
+
+def test_the_hint_of_a_refused_claim_asks_for_all_of_it(warm: Room) -> None:
+    """O2: what is pasted would otherwise be granted less than the caller needs."""
+    warm.say("claim", "a:1", path="a")
+    wants = "--path a --path 'b c' --resource port:1 --run r --step s"
+    words = ["say", "claim", "--tool", "b:1", *shlex.split(wants)]
+    error = warm.refused(3, "claim-conflict", *words)
+    assert error["hint"] == f"rally say claim --tool b:1 {wants} --wait 5m"
+
+
+def test_a_kind_typed_as_a_command_is_sent_to_say(warm: Room) -> None:
+    """O2: `release` looks most like `leave`, which would end every claim."""
+    assert warm.ask("release", exits=2).error["hint"] == "rally say release"

@@ -376,3 +376,33 @@ def test_in_a_folder_that_was_removed_nothing_is_answered_of_another_room(
     named = warm.sh(f"{line} --room {warm.root}")
     assert named.code == 0
     assert named.data
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["check", "before-write", "--tool", "b", "--path", "a"],
+        ["room"],
+        ["verify"],
+        ["wait", "--tool", "b", "--until", "free:a", "--timeout", "1s"],
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_a_room_out_of_reach_is_unknown_and_not_empty(room: Room, argv: list[str]) -> None:
+    """K0: `.rally` links to a disk that is not mounted; what is claimed there is not known."""
+    (room.root / ".rally").symlink_to("gone")
+    assert room.ask(*argv, exits=1).error["code"] == "unavailable"
+
+
+def test_a_damaged_room_does_not_hide_the_others(world: World) -> None:
+    """P7: `status` shows every room that can be read, and names the one that cannot."""
+    whole, damaged = world.room(), world.room(DIRECT)
+    whole.say("note", "a:1", subject="x")
+    damaged.say("note", "a:1", subject="x")
+    (damaged.root / ".rally" / "ledger.db").write_bytes(b"")
+    answer = whole.ask("status")
+    assert "corrupt-ledger" in answer.warned
+    shown = [row["room"] for row in answer.data["rooms"]]
+    assert str(whole.root) in shown
+    assert str(damaged.root) not in shown
+    (damaged.root / ".rally" / "ledger.db").unlink()

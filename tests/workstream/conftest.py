@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from collections.abc import AsyncIterator
 
 import pytest
-from desk import Desk
+from plan_desk import Desk
 
 
 @pytest.fixture

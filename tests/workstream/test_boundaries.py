@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-from desk import plan, report_on, task
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plan_desk import plan, report_on, task
 
 from rally.facilitation.state import claim_index
 from rally.model.paths import overlap

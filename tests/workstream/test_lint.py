@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desk import codes, plan, report_on, task
+from plan_desk import codes, plan, report_on, task
 
 from rally.workstream.descriptor import TASK_ID_CHARS_MAX
 from rally.workstream.lint import CODES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from desk import Desk
+from plan_desk import Desk
 
 from rally.model.errors import Refused
 

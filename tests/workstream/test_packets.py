@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 import pytest
-from desk import Desk, plan, report_on, task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plan_desk import Desk, plan, report_on, task
 
 from rally.cli.app import client_root
 from rally.facilitation.packets import Assignment, Hold, packet

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from desk import Desk, Doc, plan, task
+from plan_desk import Desk, Doc, plan, task
 
 from rally.daemon.params import check_params
 from rally.model.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desk import Desk
+from plan_desk import Desk
 
 from rally.model.kinds import SUBJECT_CHARS_MAX
 

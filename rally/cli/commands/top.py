@@ -86,7 +86,12 @@ class Feed:
         self._stale |= runs
 
     async def read(self) -> dict[str, Any]:
-        """The answer of `room`, with `runs` (`{run, counts}`, newest first) and `facts`."""
+        """The answer of `room`, with `runs` (`{run, counts}`, newest first) and `facts`.
+
+        Raises:
+            RallyError: `room-gone`, or as `Link.call`.
+        """
+        self.link.check_room()
         stale, self._stale = self._stale, set()
         kept = {} if None in stale else {n: c for n, c in self._counts.items() if n not in stale}
         room = await self.link.call("room", limit=LISTED)

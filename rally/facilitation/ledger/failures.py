@@ -56,7 +56,7 @@ _SAID: dict[str, tuple[str, str]] = {
         "run the command again",
     ),
     "corrupt-ledger": ("{path} is damaged or is no ledger ({error})", "rally verify"),
-    "unavailable": ("{path} cannot be read ({error})", "rally verify"),
+    "unavailable": ("{path} cannot be read or written ({error})", "rally verify"),
     "internal": (
         "{path} answered with an error that rally does not know ({error})",
         "rally verify",
