@@ -68,7 +68,7 @@ class ClaimQueue:
         ready: list[Waiting] = []
         earlier: list[Waiting] = []
         for entry in self.entries:
-            blocked = leases.conflicts(state, entry.wanted, live=True, now_ms=now_ms)
+            blocked = leases.conflicts(state, entry.wanted, now_ms=now_ms)
             if not blocked and not any(_collide(entry, other) for other in earlier):
                 ready.append(entry)
             earlier.append(entry)
@@ -79,7 +79,7 @@ class ClaimQueue:
         ends = [
             holding.claim.expires_ms
             for entry in self.entries
-            for holding in leases.conflicts(state, entry.wanted, live=True, now_ms=now_ms)
+            for holding in leases.conflicts(state, entry.wanted, now_ms=now_ms)
         ]
         return min(ends, default=None)
 
@@ -108,7 +108,7 @@ class ClaimQueue:
     def _waits_for(
         self, state: RoomState, entry: Waiting, ahead: list[Waiting], now_ms: int
     ) -> Iterator[Party]:
-        for holding in leases.conflicts(state, entry.wanted, live=True, now_ms=now_ms):
+        for holding in leases.conflicts(state, entry.wanted, now_ms=now_ms):
             yield (holding.claim.tool, holding.claim.session_id)
         for other in ahead:
             if _collide(entry, other) and not _same(other.party, entry.party):

@@ -101,13 +101,13 @@ OUTSIDE = ["..", "../x", "src/../../x", "/etc/passwd", "/", "src/../..", "out/x"
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
-def test_a_path_that_leaves_the_room_is_refused_wherever_it_is_given(room: Room, path: str) -> None:
+def test_a_path_that_leaves_the_room_is_refused_wherever_it_is_given(warm: Room, path: str) -> None:
     """C1, T4: exit 2 `path-outside-room`; also through a symbolic link."""
-    (room.root / "out").symlink_to("/usr")
-    room.by_daemon.say("note", "a", subject="x")
-    error = room.no_say(2, "path-outside-room", "claim", "a", path=["fine", path])
+    (warm.root / "out").symlink_to("/usr")
+    warm.by_daemon.say("note", "a", subject="x")
+    error = warm.no_say(2, "path-outside-room", "claim", "a", path=["fine", path])
     assert path in error["message"]
-    given = room.by_daemon
+    given = warm.by_daemon
     for kind in ("release", "enter", "note", "blocker", "decision"):
         subject = None if kind in ("release", "enter") else "x"
         given.no_say(2, "path-outside-room", kind, "a", path=path, subject=subject)
@@ -182,14 +182,14 @@ def test_overlap_is_the_same_in_every_command_and_both_ways_round(
         assert held["seq"]
 
 
-def test_resources_overlap_when_equal(room: Room) -> None:
+def test_resources_overlap_when_equal(warm: Room) -> None:
     """C2: named resources; a name is no path and no pattern."""
-    room.by_daemon.say("claim", "a", resource=["port:5432", "device:gpu0"])
-    conflict = room.no_say(3, "claim-conflict", "claim", "b", resource="port:5432")
+    warm.by_daemon.say("claim", "a", resource=["port:5432", "device:gpu0"])
+    conflict = warm.no_say(3, "claim-conflict", "claim", "b", resource="port:5432")
     assert "port:5432" in json.dumps(conflict["details"]["conflicts"])
     for free in ("port:5433", "port:543", "port:5432/x", "PORT:5432", "port:*"):
-        room.by_daemon.say("claim", "b", resource=free)
-    room.by_daemon.say("claim", "b", path="port:5432")
+        warm.by_daemon.say("claim", "b", resource=free)
+    warm.by_daemon.say("claim", "b", path="port:5432")
 
 
 # --- C3: all or nothing, one holder ---------------------------------------------------------------
@@ -214,11 +214,11 @@ def test_a_conflict_lists_every_held_path_with_its_holder(room: Room) -> None:
         assert word in error["message"]
 
 
-def test_a_claim_is_granted_whole_or_not_at_all(room: Room) -> None:
+def test_a_claim_is_granted_whole_or_not_at_all(warm: Room) -> None:
     """C3: one held path of three: none is granted, and the free ones stay free."""
-    room.by_daemon.say("claim", "a", path="src")
-    room.no_say(3, "claim-conflict", "claim", "b", path=["lib", "src/x", "docs"], resource="port:1")
-    assert room.say("claim", "c", path=["lib", "docs"], resource="port:1")["seq"] == 2
+    warm.by_daemon.say("claim", "a", path="src")
+    warm.no_say(3, "claim-conflict", "claim", "b", path=["lib", "src/x", "docs"], resource="port:1")
+    assert warm.say("claim", "c", path=["lib", "docs"], resource="port:1")["seq"] == 2
 
 
 def test_of_many_who_claim_at_once_exactly_one_is_granted(warm: Room) -> None:
@@ -240,12 +240,12 @@ def test_of_many_who_claim_at_once_exactly_one_is_granted(warm: Room) -> None:
 @pytest.mark.parametrize(
     "fields", [{}, {"subject": "x"}, {"run": "r"}, {"step": "s"}, {"path": ""}]
 )
-def test_a_claim_that_names_nothing_to_hold_is_a_usage_error(room: Room, fields: Doc) -> None:
+def test_a_claim_that_names_nothing_to_hold_is_a_usage_error(warm: Room, fields: Doc) -> None:
     """C3: exit 2: there is no claim that silently protects nothing."""
-    answer = room.run("say", "claim", "--tool", "a", *flags(fields), "--json")
+    answer = warm.run("say", "claim", "--tool", "a", *flags(fields), "--json")
     assert answer.code == 2
     assert answer.error["code"] in ("claims-nothing", "bad-path")
-    assert room.head() == 0
+    assert warm.head() == 0
 
 
 # --- C4, C5: modes and owners ---------------------------------------------------------------------
@@ -273,7 +273,7 @@ def test_shared_conflicts_only_with_exclusive(
         warm.say("claim", "b", path="src/x", mode=asked)
 
 
-def test_own_claims_never_conflict_with_each_other(room: Room) -> None:
+def test_own_claims_never_conflict_with_each_other(warm: Room) -> None:
     """C4: the same and overlapping paths, in any mode."""
     for path, mode in (
         ("src", "exclusive"),
@@ -281,9 +281,9 @@ def test_own_claims_never_conflict_with_each_other(room: Room) -> None:
         ("src/a", "exclusive"),
         (".", "shared"),
     ):
-        room.by_daemon.say("claim", "a", path=path, mode=mode)
-    room.say("claim", "a", path="src/a/b", resource="port:1")
-    assert len(claims(room)) == 5
+        warm.by_daemon.say("claim", "a", path=path, mode=mode)
+    warm.say("claim", "a", path="src/a/b", resource="port:1")
+    assert len(claims(warm)) == 5
 
 
 def test_a_claim_of_a_step_alone_takes_the_step_and_no_path(room: Room) -> None:
@@ -377,19 +377,19 @@ def test_a_new_claim_takes_a_lapsed_one_over_and_the_old_owner_is_told(room: Roo
     assert (ids(whole["active_claims"]), whole["lapsed_claims"]) == ([new["event_id"]], [])
 
 
-def test_a_lapsed_claim_that_nobody_took_is_revived_by_renew(room: Room) -> None:
+def test_a_lapsed_claim_that_nobody_took_is_revived_by_renew(warm: Room) -> None:
     """C6: and is not once somebody has taken it over."""
-    room.happened(31, "say", kind="claim", tool="a", paths=["src"])
-    room.say("renew", "a")
-    assert codes(room.check("b", "src")) == ["claimed-path"]
+    warm.happened(31, "say", kind="claim", tool="a", paths=["src"])
+    warm.say("renew", "a")
+    assert codes(warm.check("b", "src")) == ["claimed-path"]
 
 
-def test_a_renew_revives_nothing_that_was_taken_over(room: Room) -> None:
+def test_a_renew_revives_nothing_that_was_taken_over(warm: Room) -> None:
     """C6, C7: the new holder keeps it."""
-    room.happened(45, "say", kind="claim", tool="a", paths=["src"])
-    room.happened(5, "say", kind="claim", tool="b", paths=["src"])
-    room.run("say", "renew", "--tool", "a")
-    assert holders(room) == [("b", ["src"])]
+    warm.happened(45, "say", kind="claim", tool="a", paths=["src"])
+    warm.happened(5, "say", kind="claim", tool="b", paths=["src"])
+    warm.run("say", "renew", "--tool", "a")
+    assert holders(warm) == [("b", ["src"])]
 
 
 def test_a_fence_is_the_claims_seq_and_good_while_it_lives(room: Room) -> None:
@@ -675,37 +675,37 @@ def test_other_answers_move_nothing(warm: Room, state: str) -> None:
     assert ids(claims(warm)) == [claim["event_id"]]
 
 
-def test_when_the_lease_is_over_nothing_moves(room: Room) -> None:
+def test_when_the_lease_is_over_nothing_moves(warm: Room) -> None:
     """C10: the lease ended before the answer."""
-    claim = room.happened(40, "say", kind="claim", tool="a", paths=["src"])["fact"]
-    handoff = room.happened(39, "say", kind="handoff", tool="a", target="b", subject="x",
+    claim = warm.happened(40, "say", kind="claim", tool="a", paths=["src"])["fact"]
+    handoff = warm.happened(39, "say", kind="handoff", tool="a", target="b", subject="x",
                             claim=claim["event_id"])["fact"]  # fmt: skip
-    room.run("say", "receipt", "--tool", "b", "--ref", handoff["event_id"], "--state", "accepted")
-    assert claims(room) == []
+    warm.run("say", "receipt", "--tool", "b", "--ref", handoff["event_id"], "--state", "accepted")
+    assert claims(warm) == []
 
 
-def test_a_claim_that_ended_meanwhile_does_not_move(room: Room) -> None:
+def test_a_claim_that_ended_meanwhile_does_not_move(warm: Room) -> None:
     """C10: released by its owner, and held by somebody else by now."""
-    claim, handoff = offer(room.by_daemon)
-    room.by_daemon.say("release", "a", ref=claim["event_id"])
-    room.by_daemon.say("claim", "c", path="src")
-    room.run("say", "receipt", "--tool", "b", "--ref", handoff["event_id"], "--state", "accepted")
-    assert holders(room) == [("c", ["src"])]
+    claim, handoff = offer(warm.by_daemon)
+    warm.by_daemon.say("release", "a", ref=claim["event_id"])
+    warm.by_daemon.say("claim", "c", path="src")
+    warm.run("say", "receipt", "--tool", "b", "--ref", handoff["event_id"], "--state", "accepted")
+    assert holders(warm) == [("c", ["src"])]
 
 
-def test_only_the_owner_offers_a_claim_and_only_the_target_gets_it(room: Room) -> None:
+def test_only_the_owner_offers_a_claim_and_only_the_target_gets_it(warm: Room) -> None:
     """C10: others are refused; an unknown or ended claim is an error."""
-    claim, handoff = offer(room.by_daemon)
-    room.no_say(3, "not-owner", "handoff", "c", target="c", subject="x", claim=claim["event_id"])
-    room.by_daemon.no_say(
+    claim, handoff = offer(warm.by_daemon)
+    warm.no_say(3, "not-owner", "handoff", "c", target="c", subject="x", claim=claim["event_id"])
+    warm.by_daemon.no_say(
         3, "not-target", "receipt", "c", ref=handoff["event_id"], state="accepted"
     )
-    room.by_daemon.no_say(
+    warm.by_daemon.no_say(
         2, "unknown-id", "handoff", "a", target="b", subject="x", claim="claim-nix"
     )
-    room.by_daemon.no_say(2, "wrong-kind", "handoff", "a", target="b", subject="x",
+    warm.by_daemon.no_say(2, "wrong-kind", "handoff", "a", target="b", subject="x",
                           claim=handoff["event_id"])  # fmt: skip
-    assert ids(claims(room)) == [claim["event_id"]]
+    assert ids(claims(warm)) == [claim["event_id"]]
 
 
 def test_the_finding_names_the_holder_of_the_moment(warm: Room) -> None:

@@ -55,10 +55,10 @@ def test_every_field_that_was_given_is_in_the_fact_and_no_other(room: Room) -> N
     assert set(bare) == {"event_id", "kind", "tool", "created_at", "subject", "seq", "prev", "hash"}
 
 
-def test_a_standby_reference_is_stored_as_ref(room: Room) -> None:
+def test_a_standby_reference_is_stored_as_ref(warm: Room) -> None:
     """F1: `--ref-standby` is stored as `ref`."""
-    standby = room.by_daemon.say("standby", "a")
-    wake = room.say("wake", "a", ref_standby=standby["event_id"])
+    standby = warm.by_daemon.say("standby", "a")
+    wake = warm.say("wake", "a", ref_standby=standby["event_id"])
     assert wake["ref"] == standby["event_id"]
 
 
@@ -93,13 +93,13 @@ async def test_a_fact_of_an_unknown_kind_is_kept_shown_and_carried_along(world: 
     assert room.data("verify")["ok"] is True
 
 
-def test_an_unknown_kind_lists_the_kinds_and_the_near_miss(room: Room) -> None:
+def test_an_unknown_kind_lists_the_kinds_and_the_near_miss(warm: Room) -> None:
     """F3: exit 2; the error lists the kinds; a near miss is named in the hint."""
-    error = room.no_say(2, "unknown-kind", "artefact", "a", subject="x")
+    error = warm.no_say(2, "unknown-kind", "artefact", "a", subject="x")
     for kind in KINDS:
         assert kind in error["message"] or kind in OWN_COMMAND, kind
     assert "artifact" in error["hint"]
-    assert room.no_say(2, "unknown-kind", "clam", "a", path="x")["hint"].find("claim") >= 0
+    assert warm.no_say(2, "unknown-kind", "clam", "a", path="x")["hint"].find("claim") >= 0
 
 
 @pytest.mark.parametrize("kind", OWN_COMMAND)
@@ -152,12 +152,12 @@ def test_these_are_tool_ids(warm: Room, tool: str) -> None:
     ["unknown", "all", "rally", "x" * 129, "-a", ".a", ":a", "/a", "_a", "a b", "a\tb", "ä", "a\n",
      "a;b", "a$b", "a'b", "٣", "a\u202eb"],
 )  # fmt: skip
-def test_these_are_no_tool_ids(room: Room, tool: str) -> None:
+def test_these_are_no_tool_ids(warm: Room, tool: str) -> None:
     """F4, T4: exit 2 `bad-tool`, as a caller, as a target and in a question."""
-    room.no_say(2, "bad-tool", "note", tool, subject="x")
-    room.by_daemon.refused(2, "bad-tool", "next", f"--tool={tool}")
+    warm.no_say(2, "bad-tool", "note", tool, subject="x")
+    warm.by_daemon.refused(2, "bad-tool", "next", f"--tool={tool}")
     if tool != "all":
-        room.by_daemon.no_say(2, "bad-tool", "handoff", "a", subject="x", target=tool)
+        warm.by_daemon.no_say(2, "bad-tool", "handoff", "a", subject="x", target=tool)
 
 
 def test_an_empty_tool_is_a_missing_tool(warm: Room) -> None:
@@ -188,19 +188,19 @@ OVER_THE_LIMIT: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("fields", [f for _, f in AT_THE_LIMIT], ids=[n for n, _ in AT_THE_LIMIT])
-def test_what_is_at_the_limit_is_accepted(room: Room, fields: dict[str, Any]) -> None:
+def test_what_is_at_the_limit_is_accepted(warm: Room, fields: dict[str, Any]) -> None:
     """F5: subject 500 characters, summary 16 KiB, evidence 100 entries of 8 KiB, 1,000 paths."""
-    assert room.say("note", "a", **fields)["seq"] == 1
+    assert warm.say("note", "a", **fields)["seq"] == 1
 
 
 @pytest.mark.parametrize(
     "fields", [f for _, f in OVER_THE_LIMIT], ids=[n for n, _ in OVER_THE_LIMIT]
 )
 def test_what_is_over_a_limit_is_refused_and_nothing_is_written(
-    room: Room, fields: dict[str, Any]
+    warm: Room, fields: dict[str, Any]
 ) -> None:
     """F5, T4: exit 2 `too-long`; a whole fact is at most 64 KiB."""
-    error = room.no_say(2, "too-long", "note", "a", **fields)
+    error = warm.no_say(2, "too-long", "note", "a", **fields)
     assert len(error["message"]) < 1000
     assert error["hint"]
 
@@ -219,12 +219,13 @@ def test_a_huge_value_in_any_field_is_an_ordinary_error(warm: Room, flag: str) -
 @pytest.mark.parametrize("flag", ["summary", "evidence"])
 @pytest.mark.parametrize("text", [b"a\0b", b"\0", b"ab\xff\xfe", b"\xed\xa0\x80", b"\xc3"])
 def test_nul_bytes_and_bad_utf8_on_standard_input_are_refused(
-    room: Room, flag: str, text: bytes
+    warm: Room, flag: str, text: bytes
 ) -> None:
     """F5, T4: exit 2 and nothing is written."""
     words = ["say", "note", "--tool", "a", "--subject", "x", f"--{flag}", "-"]
-    assert room.refused(2, "bad-text", *words, stdin=text)
-    assert room.by_daemon.head() == 0
+    for asked in (warm, warm.directly) if flag == "summary" else (warm,):
+        assert asked.refused(2, "bad-text", *words, stdin=text)
+    assert warm.head() == 0
 
 
 @pytest.mark.parametrize(
@@ -246,9 +247,9 @@ def test_bad_utf8_in_any_argument_is_refused(warm: Room, flag: str) -> None:
 @pytest.mark.parametrize("words", [["room", "--path"], ["show"], ["dag", "--run"], ["--room"],
                                    ["log", "--grep"], [], ["mission", "--tool", "a", "--set"],
                                    ["log", "--kind"], ["wait", "--tool", "a", "--until"]])  # fmt: skip
-def test_bad_utf8_anywhere_else_is_an_ordinary_answer(room: Room, words: list[str]) -> None:
+def test_bad_utf8_anywhere_else_is_an_ordinary_answer(warm: Room, words: list[str]) -> None:
     """F5, T4: no command fails in an unforeseen way."""
-    answer = room.run(*words, b"a\xff\xfe", "--json")
+    answer = warm.run(*words, b"a\xff\xfe", "--json")
     assert answer.code in (0, 2), answer
     assert answer.envelope
 
@@ -268,13 +269,13 @@ def test_bad_utf8_anywhere_else_is_an_ordinary_answer(room: Room, words: list[st
         ("x", "bad-value"),
     ],
 )
-def test_data_that_is_no_clean_json_object_is_refused(room: Room, data: str, code: str) -> None:
+def test_data_that_is_no_clean_json_object_is_refused(warm: Room, data: str, code: str) -> None:
     """F3, F5, T4: `--data <json>`; NUL has other ways in than argv."""
-    answer = room.run("say", "note", "--tool", "a", "--subject", "x", "--data", data, "--json")
+    answer = warm.run("say", "note", "--tool", "a", "--subject", "x", "--data", data, "--json")
     assert answer.code == 2
     assert answer.error["code"] in (code, "bad-text"), answer
     assert len(answer.out) < 2000
-    assert room.head() == 0
+    assert warm.head() == 0
 
 
 @pytest.mark.parametrize(
@@ -285,13 +286,13 @@ def test_data_that_is_no_clean_json_object_is_refused(room: Room, data: str, cod
         {"seq": 99, "event_id": "forged", "hash": "0", "tool": "someone"},
     ],
 )
-def test_data_comes_back_as_it_was(room: Room, document: Doc) -> None:
+def test_data_comes_back_as_it_was(warm: Room, document: Doc) -> None:
     """F1, F3: any JSON object; its keys are its own and forge nothing."""
-    fact = room.say("note", "a", subject="x", data=json.dumps(document))
+    fact = warm.say("note", "a", subject="x", data=json.dumps(document))
     assert fact["data"] == document
     assert (fact["seq"], fact["tool"]) == (1, "a")
-    assert room.data("show", "1")["fact"]["data"] == document
-    assert room.by_daemon.data("verify")["ok"] is True
+    assert warm.data("show", "1")["fact"]["data"] == document
+    assert warm.by_daemon.data("verify")["ok"] is True
 
 
 def test_shell_characters_and_awkward_text_are_only_text(room: Room) -> None:
@@ -321,11 +322,11 @@ def test_the_same_key_with_the_same_content_answers_the_first_fact(room: Room) -
 @pytest.mark.parametrize(
     "other", [{"subject": "t"}, {"path": "y"}, {"summary": "more"}, {"run": "r", "step": "s"}]
 )
-def test_the_same_key_with_other_content_is_refused(room: Room, other: Doc) -> None:
+def test_the_same_key_with_other_content_is_refused(warm: Room, other: Doc) -> None:
     """F6: exit 3 `key-conflict`; nothing is written."""
     fields: Doc = {"subject": "s", "path": "x", "key": "k"}
-    first = room.by_daemon.say("note", "a", **fields)
-    error = room.no_say(3, "key-conflict", "note", "a", **{**fields, **other})
+    first = warm.by_daemon.say("note", "a", **fields)
+    error = warm.no_say(3, "key-conflict", "note", "a", **{**fields, **other})
     assert first["event_id"] in json.dumps(error)
 
 
@@ -432,14 +433,14 @@ def test_a_choice_takes_its_words_only(warm: Room, kind: str, fields: Doc) -> No
     assert value in error["message"]
 
 
-def test_enter_records_role_tier_and_what_is_watched(room: Room) -> None:
+def test_enter_records_role_tier_and_what_is_watched(warm: Room) -> None:
     """Kind enter: `--role`, `--tier`, `--path*`; the same by `say enter`."""
-    room.ask("enter", "--tool", "a", "--role", "builder", "--tier", "fast", "--path", "src")
-    room.by_daemon.say("enter", "b", role="critic", tier="frontier", path="docs")
-    rows = {row["tool"]: row for row in shown(room, "tools")}
+    warm.ask("enter", "--tool", "a", "--role", "builder", "--tier", "fast", "--path", "src")
+    warm.by_daemon.say("enter", "b", role="critic", tier="frontier", path="docs")
+    rows = {row["tool"]: row for row in shown(warm, "tools")}
     assert (rows["a"]["role"], rows["a"]["tier"]) == ("builder", "fast")
     assert (rows["b"]["role"], rows["b"]["tier"]) == ("critic", "frontier")
-    assert [fact["paths"] for fact in room.facts("--kind", "enter")] == [["src"], ["docs"]]
+    assert [fact["paths"] for fact in warm.facts("--kind", "enter")] == [["src"], ["docs"]]
 
 
 def test_a_second_live_enter_under_another_session_is_accepted_with_a_warning(room: Room) -> None:
@@ -469,24 +470,24 @@ def test_leave_releases_the_claims_and_ends_the_standbys(room: Room) -> None:
     assert [row["status"] for row in shown(room, "tools")] == ["gone"]
 
 
-def test_leave_of_one_session_spares_the_claims_of_another(room: Room) -> None:
+def test_leave_of_one_session_spares_the_claims_of_another(warm: Room) -> None:
     """Kind leave, C5: the claims it *owns*: same tool and, where both are given, same session."""
-    given = room.by_daemon
+    given = warm.by_daemon
     for session in ("s1", "s2"):
         given.ask("enter", "--tool", "a", "--session-id", session)
         given.say("claim", "a", session_id=session, path=f"src/{session}")
-    room.ask("leave", "--tool", "a", "--session-id", "s1")
-    assert [one["paths"] for one in shown(room, "active_claims")] == [["src/s2"]]
+    warm.ask("leave", "--tool", "a", "--session-id", "s1")
+    assert [one["paths"] for one in shown(warm, "active_claims")] == [["src/s2"]]
 
 
-def test_renew_extends_all_leases_of_the_caller_and_no_other(room: Room) -> None:
+def test_renew_extends_all_leases_of_the_caller_and_no_other(warm: Room) -> None:
     """Kind renew, C6: the effect: a claim that would have lapsed does not."""
-    room.happened(29, "say", kind="claim", tool="a", paths=["src"], ttl="30m")
-    room.happened(29, "say", kind="claim", tool="a", resources=["port:1"], ttl="40m")
-    room.happened(29, "say", kind="claim", tool="b", paths=["docs"], ttl="30m")
-    before = {one["event_id"]: one["lease_expires_at"] for one in shown(room, "active_claims")}
-    room.say("renew", "a")
-    for one in shown(room, "active_claims"):
+    warm.happened(29, "say", kind="claim", tool="a", paths=["src"], ttl="30m")
+    warm.happened(29, "say", kind="claim", tool="a", resources=["port:1"], ttl="40m")
+    warm.happened(29, "say", kind="claim", tool="b", paths=["docs"], ttl="30m")
+    before = {one["event_id"]: one["lease_expires_at"] for one in shown(warm, "active_claims")}
+    warm.say("renew", "a")
+    for one in shown(warm, "active_claims"):
         left_s = instant(one["lease_expires_at"]) - time.time()
         if one["tool"] == "a":
             assert left_s == pytest.approx({"30m": 1800, "40m": 2400}[one["ttl"]], abs=20)
@@ -524,15 +525,15 @@ def test_any_command_of_the_owner_renews_after_a_third_of_the_lease_and_once(
     assert instant(claim["lease_expires_at"]) - time.time() == pytest.approx(1800, abs=30)
 
 
-def test_a_young_lease_is_not_renewed_and_looking_writes_nothing(room: Room) -> None:
+def test_a_young_lease_is_not_renewed_and_looking_writes_nothing(warm: Room) -> None:
     """Kind renew, C6: within the first third no fact; a view that names no caller never writes."""
-    room.happened(8, "say", kind="claim", tool="a", paths=["src"], ttl="30m")
-    room.happened(8, "say", kind="claim", tool="b", paths=["docs"], ttl="20m")
+    warm.happened(8, "say", kind="claim", tool="a", paths=["src"], ttl="30m")
+    warm.happened(8, "say", kind="claim", tool="b", paths=["docs"], ttl="20m")
     for words in (["next", "--tool", "a"], ["check", "before-write", "--tool", "a", "--path", "src"],
                   ["room"], ["log"], ["wake-due"], ["check-ci"], ["status"], ["show", "1"],
                   ["dag", "--run", "r"], ["next", "--tool", "c"]):  # fmt: skip
-        room.ask(*words)
-    assert len(room.facts()) == 2
+        warm.ask(*words)
+    assert len(warm.facts()) == 2
 
 
 def test_a_claim_that_its_owner_keeps_using_survives(room: Room) -> None:
@@ -552,20 +553,20 @@ def test_release_by_id_ends_that_claim(room: Room) -> None:
     assert shown(room, "active_claims") == []
 
 
-def test_release_by_path_ends_all_own_claims_that_overlap_and_no_other(room: Room) -> None:
+def test_release_by_path_ends_all_own_claims_that_overlap_and_no_other(warm: Room) -> None:
     """Kind release, C2: by path: all own claims that overlap."""
-    given = room.by_daemon
+    given = warm.by_daemon
     for path in ("src/a/x", "src/a/*.py", "src/ab", "docs"):
         given.say("claim", "a", path=path)
     given.say("claim", "b", path="src/c")
-    room.say("release", "a", path="src/a")
-    assert [one["paths"] for one in shown(room, "active_claims")] == [
+    warm.say("release", "a", path="src/a")
+    assert [one["paths"] for one in shown(warm, "active_claims")] == [
         ["src/ab"],
         ["docs"],
         ["src/c"],
     ]
-    room.say("release", "a", path=["."])
-    assert [one["tool"] for one in shown(room, "active_claims")] == ["b"]
+    warm.say("release", "a", path=["."])
+    assert [one["tool"] for one in shown(warm, "active_claims")] == ["b"]
 
 
 def test_releasing_nothing_is_an_error_that_lists_what_is_held(room: Room) -> None:
@@ -585,16 +586,16 @@ def test_releasing_nothing_is_an_error_that_lists_what_is_held(room: Room) -> No
 
 
 @pytest.mark.parametrize("kind", ["receipt", "resolve"])
-def test_an_artifact_asks_its_target_for_a_review_until_that_answers(room: Room, kind: str) -> None:
+def test_an_artifact_asks_its_target_for_a_review_until_that_answers(warm: Room, kind: str) -> None:
     """Kind artifact: `--target T`; a receipt or resolve by T ends that."""
-    fact = room.by_daemon.say("artifact", "a", subject="made", uri="u", evidence=["e"], target="b")
-    asked = room.data("next", "--tool", "b")
+    fact = warm.by_daemon.say("artifact", "a", subject="made", uri="u", evidence=["e"], target="b")
+    asked = warm.data("next", "--tool", "b")
     assert (asked["action"], asked["fact"]["event_id"]) == ("review_artifact", fact["event_id"])
-    assert room.by_daemon.data("next", "--tool", "c")["action"] == "wait"
-    room.no_say(3, "not-target", "receipt", "c", ref=fact["event_id"], state="done")
+    assert warm.by_daemon.data("next", "--tool", "c")["action"] == "wait"
+    warm.no_say(3, "not-target", "receipt", "c", ref=fact["event_id"], state="done")
     more = {"state": "done"} if kind == "receipt" else {}
-    room.say(kind, "b", ref=fact["event_id"], **more)
-    assert room.data("next", "--tool", "b")["action"] == "wait"
+    warm.say(kind, "b", ref=fact["event_id"], **more)
+    assert warm.data("next", "--tool", "b")["action"] == "wait"
 
 
 def test_an_artifact_lands_its_step_and_releases_the_steps_claim(room: Room) -> None:
@@ -608,18 +609,18 @@ def test_an_artifact_lands_its_step_and_releases_the_steps_claim(room: Room) -> 
     assert (node["step_id"], node["status"]) == ("s1", "landed")
 
 
-def test_an_artifact_without_release_leaves_the_claim(room: Room) -> None:
+def test_an_artifact_without_release_leaves_the_claim(warm: Room) -> None:
     """Kind artifact: only `--release` ends the claim."""
-    room.by_daemon.say("claim", "a", path="src", run="r", step="s1")
-    room.say("artifact", "a", subject="made", run="r", step="s1")
-    assert len(shown(room, "active_claims")) == 1
+    warm.by_daemon.say("claim", "a", path="src", run="r", step="s1")
+    warm.say("artifact", "a", subject="made", run="r", step="s1")
+    assert len(shown(warm, "active_claims")) == 1
 
 
-def test_an_artifact_ends_the_standby_that_it_refs(room: Room) -> None:
+def test_an_artifact_ends_the_standby_that_it_refs(warm: Room) -> None:
     """Kind artifact, S1."""
-    standby = room.by_daemon.say("standby", "a", reason="x")
-    room.say("artifact", "a", subject="made", ref=standby["event_id"])
-    assert shown(room, "standbys") == []
+    standby = warm.by_daemon.say("standby", "a", reason="x")
+    warm.say("artifact", "a", subject="made", ref=standby["event_id"])
+    assert shown(warm, "standbys") == []
 
 
 def test_a_blocker_is_open_until_anyone_resolves_it(room: Room) -> None:
@@ -635,29 +636,29 @@ def test_a_blocker_is_open_until_anyone_resolves_it(room: Room) -> None:
     room.no_say(3, "already-closed", "resolve", "z", ref=fact["event_id"])
 
 
-def test_resolve_closes_a_risk_and_knows_what_it_cannot_close(room: Room) -> None:
+def test_resolve_closes_a_risk_and_knows_what_it_cannot_close(warm: Room) -> None:
     """Kind resolve: a blocker or risk (anyone); an unknown id or another kind is exit 2."""
-    given = room.by_daemon
+    given = warm.by_daemon
     risk = given.say("risk", "a", subject="maybe")
-    assert ids(shown(room, "open_risks")) == [risk["event_id"]]
-    room.say("resolve", "z", ref=risk["event_id"])
-    assert shown(room, "open_risks") == []
+    assert ids(shown(warm, "open_risks")) == [risk["event_id"]]
+    warm.say("resolve", "z", ref=risk["event_id"])
+    assert shown(warm, "open_risks") == []
     note = given.say("note", "a", subject="x")
-    room.no_say(2, "wrong-kind", "resolve", "a", ref=note["event_id"])
-    room.no_say(2, "unknown-id", "resolve", "a", ref="blocker-nix")
+    warm.no_say(2, "wrong-kind", "resolve", "a", ref=note["event_id"])
+    warm.no_say(2, "unknown-id", "resolve", "a", ref="blocker-nix")
 
 
 @pytest.mark.parametrize(("who", "allowed"), [("a", True), ("b", True), ("c", False)])
 def test_a_handoff_is_resolved_by_its_target_or_withdrawn_by_its_sender(
-    room: Room, who: str, allowed: bool
+    warm: Room, who: str, allowed: bool
 ) -> None:
     """Kind resolve: others are refused, 3 `not-target`."""
-    fact = room.by_daemon.say("handoff", "a", subject="x", target="b")
+    fact = warm.by_daemon.say("handoff", "a", subject="x", target="b")
     if allowed:
-        room.say("resolve", who, ref=fact["event_id"])
+        warm.say("resolve", who, ref=fact["event_id"])
     else:
-        room.no_say(3, "not-target", "resolve", who, ref=fact["event_id"])
-    assert (shown(room, "open_handoffs") == []) is allowed
+        warm.no_say(3, "not-target", "resolve", who, ref=fact["event_id"])
+    assert (shown(warm, "open_handoffs") == []) is allowed
 
 
 def test_a_decision_stands_until_a_later_one_supersedes_it(room: Room) -> None:
@@ -676,12 +677,12 @@ def test_a_decision_stands_until_a_later_one_supersedes_it(room: Room) -> None:
                 ref=given.say("note", "a", subject="n")["event_id"])  # fmt: skip
 
 
-def test_a_handoff_says_by_when_it_wants_an_answer(room: Room) -> None:
+def test_a_handoff_says_by_when_it_wants_an_answer(warm: Room) -> None:
     """Kind handoff: intent work by default; `--ack-within` becomes `ack_by`."""
-    fact = room.say("handoff", "a", subject="x", target="b", ack_within="10m")
+    fact = warm.say("handoff", "a", subject="x", target="b", ack_within="10m")
     assert fact["intent"] == "work"
     assert instant(fact["ack_by"]) - instant(fact["created_at"]) == pytest.approx(600)
-    assert "ack_by" not in room.by_daemon.say("handoff", "a", subject="x", target="all")
+    assert "ack_by" not in warm.by_daemon.say("handoff", "a", subject="x", target="all")
 
 
 CLOSES: list[tuple[str, str, bool]] = [
@@ -708,25 +709,25 @@ def test_a_receipt_closes_a_handoff_or_leaves_it_open(
         assert warm.data("inbox", "--tool", "b")["total"] == 0
 
 
-def test_an_accepted_handoff_is_closed_by_an_artifact_that_refs_it(room: Room) -> None:
+def test_an_accepted_handoff_is_closed_by_an_artifact_that_refs_it(warm: Room) -> None:
     """Kind receipt: work and review stay open until `done`, or such an artifact."""
-    fact = room.by_daemon.say("handoff", "a", subject="x", target="b")
-    room.by_daemon.say("receipt", "b", ref=fact["event_id"], state="accepted")
-    room.by_daemon.say("artifact", "c", subject="of somebody else", ref=fact["event_id"])
-    assert room.data("inbox", "--tool", "b")["total"] == 1
-    room.say("artifact", "b", subject="made", ref=fact["event_id"])
-    assert room.data("inbox", "--tool", "b")["total"] == 0
+    fact = warm.by_daemon.say("handoff", "a", subject="x", target="b")
+    warm.by_daemon.say("receipt", "b", ref=fact["event_id"], state="accepted")
+    warm.by_daemon.say("artifact", "c", subject="of somebody else", ref=fact["event_id"])
+    assert warm.data("inbox", "--tool", "b")["total"] == 1
+    warm.say("artifact", "b", subject="made", ref=fact["event_id"])
+    assert warm.data("inbox", "--tool", "b")["total"] == 0
 
 
-def test_only_the_target_sends_a_receipt(room: Room) -> None:
+def test_only_the_target_sends_a_receipt(warm: Room) -> None:
     """Kind receipt: else 3 `not-target`, also for the sender; an unknown id is exit 2."""
-    fact = room.by_daemon.say("handoff", "a", subject="x", target="b")
+    fact = warm.by_daemon.say("handoff", "a", subject="x", target="b")
     for who in ("a", "c"):
-        error = room.no_say(3, "not-target", "receipt", who, ref=fact["event_id"], state="done")
+        error = warm.no_say(3, "not-target", "receipt", who, ref=fact["event_id"], state="done")
         assert "b" in error["message"]
-    room.no_say(2, "unknown-id", "receipt", "b", ref="handoff-nix", state="done")
-    note = room.by_daemon.say("note", "a", subject="x")
-    room.by_daemon.no_say(2, "wrong-kind", "receipt", "b", ref=note["event_id"], state="done")
+    warm.no_say(2, "unknown-id", "receipt", "b", ref="handoff-nix", state="done")
+    note = warm.by_daemon.say("note", "a", subject="x")
+    warm.by_daemon.no_say(2, "wrong-kind", "receipt", "b", ref=note["event_id"], state="done")
 
 
 def test_a_handoff_to_all_is_answered_by_anyone_once_each(room: Room) -> None:
@@ -745,16 +746,16 @@ def test_remarks_are_kept_and_found(warm: Room, kind: str) -> None:
     assert ids(shown(warm, "open_risks")) == ([fact["event_id"]] if kind == "risk" else [])
 
 
-def test_a_standby_says_when_it_wants_to_be_woken(room: Room) -> None:
+def test_a_standby_says_when_it_wants_to_be_woken(warm: Room) -> None:
     """Kind standby: `--wake-after +30m|ISO`, `--reason`, `--until`; none = only a wake ends it."""
-    soon = room.say("standby", "a", wake_after="+30m", reason="r")
+    soon = warm.say("standby", "a", wake_after="+30m", reason="r")
     assert instant(soon["wake_after"]) - instant(soon["created_at"]) == pytest.approx(1800)
-    later = room.by_daemon.say("standby", "b", wake_after="2033-01-01T00:00:00Z", until="free:src")
+    later = warm.by_daemon.say("standby", "b", wake_after="2033-01-01T00:00:00Z", until="free:src")
     assert later["wake_after"] == "2033-01-01T00:00:00.000Z"
     assert later["until"] == ["free:src"]
-    endless = room.by_daemon.say("standby", "c")
+    endless = warm.by_daemon.say("standby", "c")
     assert "wake_after" not in endless
-    assert len(shown(room, "standbys")) == 3
+    assert len(shown(warm, "standbys")) == 3
 
 
 def test_a_wake_closes_that_standby(room: Room) -> None:
@@ -782,21 +783,21 @@ RETRACTABLE: list[tuple[str, Doc, str]] = [
 
 @pytest.mark.parametrize(("kind", "fields", "where"), RETRACTABLE)
 def test_a_retracted_fact_leaves_every_projection_and_stays_in_the_ledger(
-    room: Room, kind: str, fields: Doc, where: str
+    warm: Room, kind: str, fields: Doc, where: str
 ) -> None:
     """Kind retract: withdrawn from every view; it stays in the ledger."""
-    fact = room.by_daemon.say(kind, "a", **fields)
-    assert ids(shown(room, where)) == [fact["event_id"]]
-    room.say("retract", "a", ref=fact["event_id"], reason="a mistake")
-    whole = room.data("room")
+    fact = warm.by_daemon.say(kind, "a", **fields)
+    assert ids(shown(warm, where)) == [fact["event_id"]]
+    warm.say("retract", "a", ref=fact["event_id"], reason="a mistake")
+    whole = warm.data("room")
     assert whole[where] == []
     assert whole["totals"][where] == 0
-    assert room.check("c", "src/x")["findings"] in ([], [room.check("c", "src/x")["findings"][0]])
-    assert codes(room.by_daemon.check("c", "src/x")) == ["unclaimed-path"]
-    assert room.by_daemon.data("inbox", "--tool", "b")["total"] == 0
-    nodes = room.by_daemon.data("dag", "--run", "r")["nodes"]
+    assert warm.check("c", "src/x")["findings"] in ([], [warm.check("c", "src/x")["findings"][0]])
+    assert codes(warm.by_daemon.check("c", "src/x")) == ["unclaimed-path"]
+    assert warm.by_daemon.data("inbox", "--tool", "b")["total"] == 0
+    nodes = warm.by_daemon.data("dag", "--run", "r")["nodes"]
     assert [node["status"] for node in nodes if node["status"] == "landed"] == []
-    assert room.data("show", fact["event_id"])["fact"]["hash"] == fact["hash"]
+    assert warm.data("show", fact["event_id"])["fact"]["hash"] == fact["hash"]
 
 
 def test_a_claim_is_retracted_by_its_owner_only(room: Room) -> None:
@@ -808,29 +809,29 @@ def test_a_claim_is_retracted_by_its_owner_only(room: Room) -> None:
     assert room.say("claim", "b", path="src")
 
 
-def test_a_lead_fact_is_retracted_by_its_owner_only(room: Room) -> None:
+def test_a_lead_fact_is_retracted_by_its_owner_only(warm: Room) -> None:
     """Kind retract: the seat cannot be taken away by withdrawing the fact."""
-    taken = room.by_daemon.data("lead", "take", "--tool", "a")["fact"]
-    room.no_say(3, "not-owner", "retract", "b", ref=taken["event_id"], reason="coup")
-    assert room.data("lead", "show")["lead"]["tool"] == "a"
-    room.say("retract", "a", ref=taken["event_id"], reason="mistake")
-    assert room.data("lead", "show")["lead"] is None
+    taken = warm.by_daemon.data("lead", "take", "--tool", "a")["fact"]
+    warm.no_say(3, "not-owner", "retract", "b", ref=taken["event_id"], reason="coup")
+    assert warm.data("lead", "show")["lead"]["tool"] == "a"
+    warm.say("retract", "a", ref=taken["event_id"], reason="mistake")
+    assert warm.data("lead", "show")["lead"] is None
 
 
-def test_what_a_retracted_fact_had_closed_is_not_lost(room: Room) -> None:
+def test_what_a_retracted_fact_had_closed_is_not_lost(warm: Room) -> None:
     """Kind retract: a withdrawn resolve closes nothing."""
-    blocker = room.by_daemon.say("blocker", "a", subject="x")
-    resolve = room.by_daemon.say("resolve", "b", ref=blocker["event_id"])
-    room.say("retract", "b", ref=resolve["event_id"], reason="too early")
-    assert ids(shown(room, "active_blockers")) == [blocker["event_id"]]
+    blocker = warm.by_daemon.say("blocker", "a", subject="x")
+    resolve = warm.by_daemon.say("resolve", "b", ref=blocker["event_id"])
+    warm.say("retract", "b", ref=resolve["event_id"], reason="too early")
+    assert ids(shown(warm, "active_blockers")) == [blocker["event_id"]]
 
 
-def test_retract_knows_its_target(room: Room) -> None:
+def test_retract_knows_its_target(warm: Room) -> None:
     """Kind retract, T4: an unknown id is exit 2; twice is refused."""
-    note = room.by_daemon.say("note", "a", subject="x")
-    room.no_say(2, "unknown-id", "retract", "a", ref="note-nix", reason="x")
-    room.by_daemon.say("retract", "a", ref=note["event_id"], reason="x")
-    room.no_say(3, "already-closed", "retract", "a", ref=note["event_id"], reason="x")
+    note = warm.by_daemon.say("note", "a", subject="x")
+    warm.no_say(2, "unknown-id", "retract", "a", ref="note-nix", reason="x")
+    warm.by_daemon.say("retract", "a", ref=note["event_id"], reason="x")
+    warm.no_say(3, "already-closed", "retract", "a", ref=note["event_id"], reason="x")
 
 
 def test_flags_of_another_kind_are_refused(warm: Room) -> None:

@@ -40,7 +40,7 @@ def test_a_check_that_cannot_be_answered_is_unavailable_and_never_an_allow(
     else:
         ledger.unlink()
         ledger.mkdir()
-    for words in UNANSWERABLE:
+    for words in UNANSWERABLE if room.mode == "daemon" else UNANSWERABLE[1:4:2]:
         answer = room.run(*words, "--json")
         assert answer.code == 1, answer
         assert answer.error["code"] == "unavailable", answer
@@ -57,20 +57,20 @@ def test_a_check_of_a_bad_path_is_a_usage_error_and_no_allow(room: Room) -> None
     room.refused(2, "path-outside-room", "check", "before-write", "--tool", "a", "--path", "../x")
 
 
-def test_the_answer_has_its_shape(room: Room) -> None:
+def test_the_answer_has_its_shape(warm: Room) -> None:
     """K1: phase, tool, allow, mode, findings with all their keys."""
-    room.by_daemon.say("claim", "a", path="src")
-    check = room.check("b", "src/x", "docs")
+    warm.by_daemon.say("claim", "a", path="src")
+    check = warm.check("b", "src/x", "docs")
     assert (check["phase"], check["tool"], check["mode"]) == ("before-write", "b", "warn")
     for one in check["findings"]:
         assert set(one) == {"code", "severity", "path", "message", "fact_id", "owner", "hint"}
         assert one["severity"] in ("stop", "warn", "info")
-    assert room.check("b", "docs", strict=True)["mode"] == "strict"
+    assert warm.check("b", "docs", strict=True)["mode"] == "strict"
 
 
-def test_allow_is_false_exactly_when_there_is_a_stop(room: Room) -> None:
+def test_allow_is_false_exactly_when_there_is_a_stop(warm: Room) -> None:
     """K1: warn and info findings allow; exit 4 only with --strict and a stop."""
-    given = room.by_daemon
+    given = warm.by_daemon
     given.say("claim", "a", path="src")
     given.say("claim", "a", path="shared", mode="shared")
     given.say("blocker", "z", subject="x")
@@ -81,7 +81,7 @@ def test_allow_is_false_exactly_when_there_is_a_stop(room: Room) -> None:
         (["docs", "src/x"], True),
     ):
         for strict in (None, True):
-            check = room.check("b", *paths, strict=strict, exits=4 if strict and stops else 0)
+            check = warm.check("b", *paths, strict=strict, exits=4 if strict and stops else 0)
             assert check["allow"] is not stops
             assert ("stop" in [one["severity"] for one in check["findings"]]) is stops
 
@@ -96,14 +96,14 @@ def test_a_check_writes_nothing(room: Room) -> None:
     assert len(room.facts()) == 1
 
 
-def test_text_says_allow_or_stop_first(room: Room) -> None:
+def test_text_says_allow_or_stop_first(warm: Room) -> None:
     """K1, O4: for people; the exit code is the same."""
-    room.by_daemon.say("claim", "a", path="src")
+    warm.by_daemon.say("claim", "a", path="src")
     words = ["check", "before-write", "--tool"]
-    stop = room.run(*words, "b", "--path", "src/x", "--strict")
+    stop = warm.run(*words, "b", "--path", "src/x", "--strict")
     assert (stop.code, stop.out.split()[0]) == (4, "stop")
     assert "claimed-path" in stop.out
-    allow = room.run(*words, "a", "--path", "src/x", "--strict")
+    allow = warm.run(*words, "a", "--path", "src/x", "--strict")
     assert (allow.code, allow.out) == (0, "allow\n")
 
 
@@ -144,32 +144,32 @@ def test_read_only_step(room: Room) -> None:
     assert "read-only-step" not in codes(room.check("b", "docs/x", run="r", step="other"))
 
 
-def test_a_registered_read_only_task_may_write_nothing(room: Room) -> None:
+def test_a_registered_read_only_task_may_write_nothing(warm: Room) -> None:
     """K2, W5 `read-only-step`: taken as a task."""
-    given = room.by_daemon
+    given = warm.by_daemon
     given.data(
         "task", "add", "--tool", "z", "--run", "r", "--id", "look", "--intent", "x", "--read-only"
     )
     given.data("task", "take", "--tool", "a", "--run", "r")
-    assert "read-only-step" in codes(room.check("a", "docs/x", run="r", step="look"))
+    assert "read-only-step" in codes(warm.check("a", "docs/x", run="r", step="look"))
 
 
-def test_outside_claim_of_the_step_is_a_stop(room: Room) -> None:
+def test_outside_claim_of_the_step_is_a_stop(warm: Room) -> None:
     """K2 `outside-claim`: stop when the step named has a claim that does not cover the path."""
-    room.by_daemon.say("claim", "a", run="r", step="s", path="src")
-    room.by_daemon.say("claim", "a", path="docs")
-    assert severity(room.check("a", "lib/x", run="r", step="s"), "outside-claim") == "stop"
-    assert severity(room.check("a", "docs/x", run="r", step="s"), "outside-claim") == "stop"
-    assert "outside-claim" not in codes(room.check("a", "src/x", run="r", step="s"))
+    warm.by_daemon.say("claim", "a", run="r", step="s", path="src")
+    warm.by_daemon.say("claim", "a", path="docs")
+    assert severity(warm.check("a", "lib/x", run="r", step="s"), "outside-claim") == "stop"
+    assert severity(warm.check("a", "docs/x", run="r", step="s"), "outside-claim") == "stop"
+    assert "outside-claim" not in codes(warm.check("a", "src/x", run="r", step="s"))
 
 
-def test_outside_all_claims_is_a_warning(room: Room) -> None:
+def test_outside_all_claims_is_a_warning(warm: Room) -> None:
     """K2 `outside-claim`: warn when the caller holds claims and none covers the path."""
-    room.by_daemon.say("claim", "a", path="src/a")
-    assert severity(room.check("a", "lib/x"), "outside-claim") == "warn"
-    assert severity(room.check("a", "src"), "outside-claim") == "warn"
-    assert "outside-claim" not in codes(room.check("a", "src/a/x"))
-    assert "outside-claim" not in codes(room.check("b", "lib/x"))
+    warm.by_daemon.say("claim", "a", path="src/a")
+    assert severity(warm.check("a", "lib/x"), "outside-claim") == "warn"
+    assert severity(warm.check("a", "src"), "outside-claim") == "warn"
+    assert "outside-claim" not in codes(warm.check("a", "src/a/x"))
+    assert "outside-claim" not in codes(warm.check("b", "lib/x"))
 
 
 def test_a_claim_covers_only_what_lies_wholly_in_it(warm: Room) -> None:
@@ -189,13 +189,13 @@ def test_unclaimed_path(room: Room) -> None:
     assert codes(room.check("a", "src/x", require_claim=True, strict=True)) == []
 
 
-def test_a_lapsed_or_shared_claim_of_the_caller(room: Room) -> None:
+def test_a_lapsed_or_shared_claim_of_the_caller(warm: Room) -> None:
     """K2, C6 `unclaimed-path`: a lapsed own claim is no claim; a shared one is."""
-    room.happened(31, "say", kind="claim", tool="a", paths=["src"])
-    check = room.check("a", "src/x", require_claim=True, strict=True, exits=4)
+    warm.happened(31, "say", kind="claim", tool="a", paths=["src"])
+    check = warm.check("a", "src/x", require_claim=True, strict=True, exits=4)
     assert "unclaimed-path" in codes(check)
-    room.by_daemon.say("claim", "c", path="docs", mode="shared")
-    assert "unclaimed-path" not in codes(room.check("c", "docs/x", require_claim=True))
+    warm.by_daemon.say("claim", "c", path="docs", mode="shared")
+    assert "unclaimed-path" not in codes(warm.check("c", "docs/x", require_claim=True))
 
 
 def test_lapsed_claim(room: Room) -> None:
@@ -221,63 +221,63 @@ def test_active_blocker(room: Room) -> None:
     assert "active-blocker" not in codes(room.check("b", "db/x"))
 
 
-def test_room_freeze(room: Room) -> None:
+def test_room_freeze(warm: Room) -> None:
     """K2 `room-freeze`: stop; an unscoped blocker by the lead, and only by who led when it was said."""
-    given = room.by_daemon
+    given = warm.by_daemon
     given.data("lead", "take", "--tool", "boss")
     given.say("blocker", "boss", subject="scoped", path="db")
-    assert "room-freeze" not in codes(room.check("b", "x"))
+    assert "room-freeze" not in codes(warm.check("b", "x"))
     freeze = given.say("blocker", "boss", subject="stop all")
     for tool, paths in (("b", ["x"]), ("boss", ["x"]), ("b", [])):
-        one = finding(room.check(tool, *paths), "room-freeze")
+        one = finding(warm.check(tool, *paths), "room-freeze")
         assert (one["severity"], one["fact_id"]) == ("stop", freeze["event_id"])
     given.data("lead", "give", "--tool", "boss", "--to", "next")
-    assert "room-freeze" in codes(room.check("b", "x"))
+    assert "room-freeze" in codes(warm.check("b", "x"))
     given.say("resolve", "b", ref=freeze["event_id"])
-    assert "room-freeze" not in codes(room.check("b", "x"))
+    assert "room-freeze" not in codes(warm.check("b", "x"))
 
 
-def test_unscoped_blocker(room: Room) -> None:
+def test_unscoped_blocker(warm: Room) -> None:
     """K2 `unscoped-blocker`: warn; also of one who becomes lead later."""
-    blocker = room.by_daemon.say("blocker", "a", subject="hm")
-    one = finding(room.check("b", "x"), "unscoped-blocker")
+    blocker = warm.by_daemon.say("blocker", "a", subject="hm")
+    one = finding(warm.check("b", "x"), "unscoped-blocker")
     assert (one["severity"], one["fact_id"], one["owner"]) == ("warn", blocker["event_id"], "a")
-    room.by_daemon.data("lead", "take", "--tool", "a")
-    assert codes(room.check("b", "x")) == ["unclaimed-path", "unscoped-blocker"]
-    room.by_daemon.say("resolve", "a", ref=blocker["event_id"])
-    assert "unscoped-blocker" not in codes(room.check("b", "x"))
+    warm.by_daemon.data("lead", "take", "--tool", "a")
+    assert codes(warm.check("b", "x")) == ["unclaimed-path", "unscoped-blocker"]
+    warm.by_daemon.say("resolve", "a", ref=blocker["event_id"])
+    assert "unscoped-blocker" not in codes(warm.check("b", "x"))
 
 
-def test_binding_decision(room: Room) -> None:
+def test_binding_decision(warm: Room) -> None:
     """K2 `binding-decision`: info; within its paths, not when advisory."""
-    given = room.by_daemon
+    given = warm.by_daemon
     decision = given.say("decision", "a", subject="no deps", path="src")
     given.say("decision", "a", subject="maybe", path="src", status="advisory")
-    one = finding(room.check("b", "src/x"), "binding-decision")
+    one = finding(warm.check("b", "src/x"), "binding-decision")
     assert (one["severity"], one["fact_id"]) == ("info", decision["event_id"])
     assert "no deps" in one["message"]
-    assert "binding-decision" not in codes(room.check("b", "docs"))
+    assert "binding-decision" not in codes(warm.check("b", "docs"))
 
 
-def test_missing_path(room: Room) -> None:
+def test_missing_path(warm: Room) -> None:
     """K2 `missing-path`: warn; blockers are still evaluated."""
-    room.by_daemon.say("claim", "a", path="src")
-    check = room.check("b")
+    warm.by_daemon.say("claim", "a", path="src")
+    check = warm.check("b")
     assert (codes(check), severity(check, "missing-path")) == (["missing-path"], "warn")
     assert check["allow"] is True
-    room.by_daemon.say("blocker", "a", subject="x")
-    assert codes(room.check("b")) == ["missing-path", "unscoped-blocker"]
-    assert "missing-path" not in codes(room.check("b", "docs"))
+    warm.by_daemon.say("blocker", "a", subject="x")
+    assert codes(warm.check("b")) == ["missing-path", "unscoped-blocker"]
+    assert "missing-path" not in codes(warm.check("b", "docs"))
 
 
-def test_shared_claim(room: Room) -> None:
+def test_shared_claim(warm: Room) -> None:
     """K2 `shared-claim`: warn; others hold it shared."""
-    claim = room.by_daemon.say("claim", "a", path="src", mode="shared")
-    one = finding(room.check("b", "src/x"), "shared-claim")
+    claim = warm.by_daemon.say("claim", "a", path="src", mode="shared")
+    one = finding(warm.check("b", "src/x"), "shared-claim")
     assert (one["severity"], one["owner"], one["fact_id"]) == ("warn", "a", claim["event_id"])
-    assert room.check("b", "src/x")["allow"] is True
-    assert "shared-claim" not in codes(room.check("a", "src/x"))
-    assert "shared-claim" not in codes(room.check("b", "docs"))
+    assert warm.check("b", "src/x")["allow"] is True
+    assert "shared-claim" not in codes(warm.check("a", "src/x"))
+    assert "shared-claim" not in codes(warm.check("b", "docs"))
 
 
 def test_what_claim_grants_check_allows_and_the_other_way_round(warm: Room) -> None:
@@ -317,18 +317,18 @@ def test_before_complete_stops_for_each_own_live_claim(room: Room) -> None:
     assert (clean["allow"], clean["findings"]) == (True, [])
 
 
-def test_before_complete_warns_of_open_handoffs_and_blockers(room: Room) -> None:
+def test_before_complete_warns_of_open_handoffs_and_blockers(warm: Room) -> None:
     """K3: `open-handoff` and `open-blocker` warn; gone once they are answered."""
-    given = room.by_daemon
+    given = warm.by_daemon
     handoff = given.say("handoff", "z", subject="x", target="a")
     blocker = given.say("blocker", "a", subject="stuck")
-    check = room.data("check", "before-complete", "--tool", "a")
+    check = warm.data("check", "before-complete", "--tool", "a")
     assert check["allow"] is True
     assert severity(check, "open-handoff") == severity(check, "open-blocker") == "warn"
     assert finding(check, "open-handoff")["fact_id"] == handoff["event_id"]
     given.say("receipt", "a", ref=handoff["event_id"], state="done")
     given.say("resolve", "a", ref=blocker["event_id"])
-    assert room.data("check", "before-complete", "--tool", "a")["findings"] == []
+    assert warm.data("check", "before-complete", "--tool", "a")["findings"] == []
 
 
 # --- K4, K5: git ----------------------------------------------------------------------------------
@@ -336,6 +336,15 @@ def test_before_complete_warns_of_open_handoffs_and_blockers(room: Room) -> None
 
 @pytest.fixture
 def repo(room: Room) -> Room:
+    return make_repo(room)
+
+
+@pytest.fixture
+def warm_repo(warm: Room) -> Room:
+    return make_repo(warm)
+
+
+def make_repo(room: Room) -> Room:
     room.git("init", "-q", "-b", "main")
     (room.root / "src").mkdir()
     for name in ("src/a.py", "src/b.py", "gone.txt", "old name.txt"):
@@ -368,7 +377,7 @@ def test_before_commit_looks_at_what_is_staged_and_nothing_else(repo: Room) -> N
     assert "old name.txt" in [one["path"] for one in repo.data(*words)["findings"]]
 
 
-def test_before_commit_reads_names_as_git_has_them(repo: Room) -> None:
+def test_before_commit_reads_names_as_git_has_them(warm_repo: Room) -> None:
     """K4, C1: blanks, quotes, tabs and letters beyond ASCII in names."""
     names = [
         "sp ace.py",
@@ -379,10 +388,10 @@ def test_before_commit_reads_names_as_git_has_them(repo: Room) -> None:
         "dol$ar.py",
     ]
     for name in names:
-        (repo.root / name).write_text("x")
-    repo.git("add", ".")
-    repo.by_daemon.say("claim", "a", path=names)
-    check = repo.data("check", "before-commit", "--tool", "b")
+        (warm_repo.root / name).write_text("x")
+    warm_repo.git("add", ".")
+    warm_repo.by_daemon.say("claim", "a", path=names)
+    check = warm_repo.data("check", "before-commit", "--tool", "b")
     assert sorted(check["paths"]) == sorted(names)
     assert codes(check) == ["claimed-path"] * len(names)
 
@@ -401,36 +410,36 @@ def test_before_commit_uses_the_index_and_the_worktree_of_the_caller(repo: Room)
     assert codes(repo.data(*words, cwd=linked)) == ["claimed-path"]
 
 
-def test_before_commit_in_a_hook_sees_a_partial_commit(repo: Room) -> None:
+def test_before_commit_in_a_hook_sees_a_partial_commit(warm_repo: Room) -> None:
     """K4, R5: `git commit FILE` gives the hook an index of its own."""
-    repo.by_daemon.say("claim", "a", path="src/a.py")
-    hook = repo.root / ".git/hooks/pre-commit"
+    warm_repo.by_daemon.say("claim", "a", path="src/a.py")
+    hook = warm_repo.root / ".git/hooks/pre-commit"
     hook.write_text("#!/bin/sh\nrally check before-commit --tool b --json >told.json\nexit 0\n")
     hook.chmod(0o755)
     for name in ("src/a.py", "src/b.py"):
-        (repo.root / name).write_text("changed\n")
-    repo.git("add", ".")
-    repo.git("commit", "-qm", "second", "src/b.py")
-    told = json.loads((repo.root / "told.json").read_text())["data"]["check"]
+        (warm_repo.root / name).write_text("changed\n")
+    warm_repo.git("add", ".")
+    warm_repo.git("commit", "-qm", "second", "src/b.py")
+    told = json.loads((warm_repo.root / "told.json").read_text())["data"]["check"]
     assert told["paths"] == ["src/b.py"]
     assert told["allow"] is True
-    repo.git("commit", "-qm", "third", "src/a.py")
-    told = json.loads((repo.root / "told.json").read_text())["data"]["check"]
+    warm_repo.git("commit", "-qm", "third", "src/a.py")
+    told = json.loads((warm_repo.root / "told.json").read_text())["data"]["check"]
     assert (told["paths"], told["allow"]) == (["src/a.py"], False)
 
 
-def test_a_strict_hook_stops_the_commit(repo: Room) -> None:
+def test_a_strict_hook_stops_the_commit(warm_repo: Room) -> None:
     """K4: exit 4 keeps the commit out."""
-    repo.by_daemon.say("claim", "a", path="src")
-    hook = repo.root / ".git/hooks/pre-commit"
+    warm_repo.by_daemon.say("claim", "a", path="src")
+    hook = warm_repo.root / ".git/hooks/pre-commit"
     hook.write_text("#!/bin/sh\nexec rally check before-commit --tool b --strict\n")
     hook.chmod(0o755)
-    (repo.root / "src/a.py").write_text("changed\n")
-    repo.git("add", ".")
-    done = repo.sh("git -c user.name=t -c user.email=t@example.org commit -qm second")
+    (warm_repo.root / "src/a.py").write_text("changed\n")
+    warm_repo.git("add", ".")
+    done = warm_repo.sh("git -c user.name=t -c user.email=t@example.org commit -qm second")
     assert done.code != 0
     assert "claimed-path" in done.out + done.err
-    assert repo.git("rev-list", "--count", "HEAD") == "1\n"
+    assert warm_repo.git("rev-list", "--count", "HEAD") == "1\n"
 
 
 def test_range_looks_at_what_commits_changed(repo: Room) -> None:
@@ -454,9 +463,9 @@ def test_range_looks_at_what_commits_changed(repo: Room) -> None:
 @pytest.mark.parametrize(
     "commits", ["nix..HEAD", "HEAD..nix", "", "--all", "-h..x", "HEAD..HEAD~99", "..."]
 )
-def test_a_range_that_git_cannot_read_is_a_usage_error(repo: Room, commits: str) -> None:
+def test_a_range_that_git_cannot_read_is_a_usage_error(warm_repo: Room, commits: str) -> None:
     """K5, K0, T4: exit 2 and never an allow; an option is no range."""
-    answer = repo.run("check", "range", "--tool", "ci", "--json", "--", commits)
+    answer = warm_repo.run("check", "range", "--tool", "ci", "--json", "--", commits)
     if answer.code == 0:  # `...` is HEAD...HEAD to git: an empty range
         assert (commits, answer.data["paths"]) == ("...", [])
     else:
@@ -464,10 +473,10 @@ def test_a_range_that_git_cannot_read_is_a_usage_error(repo: Room, commits: str)
         assert answer.error["code"] in ("bad-range", "usage")
 
 
-def test_outside_a_git_working_tree_the_git_checks_say_so(room: Room) -> None:
+def test_outside_a_git_working_tree_the_git_checks_say_so(warm: Room) -> None:
     """K4, K5, K0: exit 2, no allow."""
     for words in (["before-commit"], ["range", "A..B"]):
-        error = room.ask("check", *words, "--tool", "a", exits=2).error
+        error = warm.ask("check", *words, "--tool", "a", exits=2).error
         assert error["code"] == "not-a-repository"
 
 
@@ -495,7 +504,7 @@ def test_check_ci_of_a_tidy_room_is_clean(room: Room) -> None:
 
 
 @pytest.mark.parametrize("what", ["blocker", "overdue", "lapsed", "bare"])
-def test_check_ci_finds_what_should_not_be_open(room: Room, what: str) -> None:
+def test_check_ci_finds_what_should_not_be_open(warm: Room, what: str) -> None:
     """K6: open blockers, overdue handoffs, lapsed claims, artifacts without evidence; exit 4 when
     strict."""
     told = {
@@ -505,12 +514,12 @@ def test_check_ci_finds_what_should_not_be_open(room: Room, what: str) -> None:
         "bare": ("say", {"kind": "artifact", "subject": "x"}),
     }
     op, params = told[what]
-    fact = room.happened(45, op, tool="a", **params)["fact"]
-    found = room.data("check-ci")["findings"]
+    fact = warm.happened(45, op, tool="a", **params)["fact"]
+    found = warm.data("check-ci")["findings"]
     assert [one["fact_id"] for one in found] == [fact["event_id"]]
-    room.data("check-ci", "--strict", exits=4)
-    assert room.run("check-ci").code == 0
-    assert room.run("check-ci", "--strict").code == 4
+    warm.data("check-ci", "--strict", exits=4)
+    assert warm.run("check-ci").code == 0
+    assert warm.run("check-ci", "--strict").code == 4
     ending = {
         "blocker": ("resolve", "a", {"ref": fact["event_id"]}),
         "overdue": ("receipt", "b", {"ref": fact["event_id"], "state": "acked"}),
@@ -518,5 +527,5 @@ def test_check_ci_finds_what_should_not_be_open(room: Room, what: str) -> None:
         "bare": ("retract", "a", {"ref": fact["event_id"], "reason": "x"}),
     }
     kind, tool, fields = ending[what]
-    room.by_daemon.say(kind, tool, **fields)
-    assert room.data("check-ci", "--strict")["findings"] == []
+    warm.by_daemon.say(kind, tool, **fields)
+    assert warm.data("check-ci", "--strict")["findings"] == []

@@ -53,26 +53,26 @@ def test_enter_tells_what_concerns_the_watched_paths(room: Room) -> None:
     assert "win" in json.dumps(entered["mission"])
 
 
-def test_enter_shows_what_is_new_since_the_last_enter(room: Room) -> None:
+def test_enter_shows_what_is_new_since_the_last_enter(warm: Room) -> None:
     """P1: `attention` and the cursor."""
-    given = room.by_daemon
+    given = warm.by_daemon
     given.say("note", "z", subject="old")
     first = given.data("enter", "--tool", "a")
     assert first["cursor"]["after"] == 2
     own = given.say("note", "a", subject="mine")
     news = [given.say("blocker", "z", subject="new"), given.say("risk", "z", subject="newer")]
-    again = room.data("enter", "--tool", "a")
+    again = warm.data("enter", "--tool", "a")
     assert again["cursor"] == {"before": 2, "after": 6}
     shown = ids(again["attention"])
     assert shown == [fact["event_id"] for fact in news]
     assert own["event_id"] not in shown
-    assert room.data("enter", "--tool", "a")["attention"] == []
+    assert warm.data("enter", "--tool", "a")["attention"] == []
 
 
-def test_enter_says_what_to_go_on_with(room: Room) -> None:
+def test_enter_says_what_to_go_on_with(warm: Room) -> None:
     """P1: own live claims are under `do`."""
-    claim = room.by_daemon.say("claim", "a", path="src")
-    assert ids(room.data("enter", "--tool", "a")["do"]) == [claim["event_id"]]
+    claim = warm.by_daemon.say("claim", "a", path="src")
+    assert ids(warm.data("enter", "--tool", "a")["do"]) == [claim["event_id"]]
 
 
 # --- P2: room -------------------------------------------------------------------------------------
@@ -93,20 +93,20 @@ def test_the_room_has_every_list_and_totals_for_each(room: Room) -> None:
         room.by_daemon.say("note", "a", subject="x")
 
 
-def test_lists_are_capped_and_totals_exact(room: Room) -> None:
+def test_lists_are_capped_and_totals_exact(warm: Room) -> None:
     """P2: `--limit`, default 50 each, 0 = all."""
 
     def many() -> None:
         for n in range(53):
-            room.happened(1, "say", kind="risk", tool="a", subject=str(n))
+            warm.happened(1, "say", kind="risk", tool="a", subject=str(n))
 
     many()
-    whole = room.data("room")
+    whole = warm.data("room")
     assert (len(whole["open_risks"]), whole["totals"]["open_risks"]) == (50, 53)
-    assert len(room.data("room", "--limit", "0")["open_risks"]) == 53
-    few = room.data("room", "--limit", "2")
+    assert len(warm.data("room", "--limit", "0")["open_risks"]) == 53
+    few = warm.data("room", "--limit", "2")
     assert (len(few["open_risks"]), few["totals"]["open_risks"]) == (2, 53)
-    text = room.run("room", "--limit", "2").out
+    text = warm.run("room", "--limit", "2").out
     assert "2 of 53" in text
 
 
@@ -128,18 +128,18 @@ def test_the_room_can_be_narrowed(warm: Room) -> None:
         assert whole["totals"]["active_claims"] == len(expected)
 
 
-def test_tools_are_active_idle_standby_or_gone(room: Room) -> None:
+def test_tools_are_active_idle_standby_or_gone(warm: Room) -> None:
     """P2: `tools[]`: tool, role, tier, status, last_seen, claims."""
-    room.happened(45, "enter", tool="idle", role="x", tier="fast")
-    room.happened(44, "enter", tool="gone")
-    room.happened(43, "leave", tool="gone")
-    given = room.by_daemon
+    warm.happened(45, "enter", tool="idle", role="x", tier="fast")
+    warm.happened(44, "enter", tool="gone")
+    warm.happened(43, "leave", tool="gone")
+    given = warm.by_daemon
     for tool in ("active", "standby"):
         given.data("enter", "--tool", tool)
     given.say("standby", "standby")
     given.say("claim", "active", path=["a", "b"])
     given.say("claim", "active", path="c")
-    rows = {row["tool"]: row for row in room.data("room")["tools"]}
+    rows = {row["tool"]: row for row in warm.data("room")["tools"]}
     assert {name: row["status"] for name, row in rows.items()} == {
         name: name for name in ("active", "idle", "standby", "gone")
     }
@@ -213,18 +213,18 @@ def test_the_oldest_comes_first_and_a_wish_for_an_answer_before_it(warm: Room) -
     assert nxt(warm, "a")["fact"]["event_id"] == first["event_id"]
 
 
-def test_a_resolved_blocker_of_mine_is_to_be_resumed_until_i_speak(room: Room) -> None:
+def test_a_resolved_blocker_of_mine_is_to_be_resumed_until_i_speak(warm: Room) -> None:
     """P3 `resume_blocker`: my own blocker was resolved and I have said nothing since."""
-    given = room.by_daemon
+    given = warm.by_daemon
     blocker = given.say("blocker", "a", subject="stuck")
-    assert nxt(room, "a")["action"] == "wait"
+    assert nxt(warm, "a")["action"] == "wait"
     given.say("resolve", "z", ref=blocker["event_id"])
-    now = nxt(room, "a")
+    now = nxt(warm, "a")
     assert now["action"] == "resume_blocker"
     assert blocker["event_id"] in json.dumps(now)
     assert nxt(given, "z")["action"] == "wait"
     given.say("note", "a", subject="going on")
-    assert nxt(room, "a")["action"] == "wait"
+    assert nxt(warm, "a")["action"] == "wait"
 
 
 def test_tasks_are_ready_when_what_they_need_has_landed_and_nobody_holds_them(warm: Room) -> None:
@@ -311,14 +311,14 @@ def test_the_inbox_has_open_handoffs_oldest_first(room: Room) -> None:
     assert (first["overdue"], first["receipt"]) == (False, "acked")
 
 
-def test_an_overdue_handoff_comes_back_to_its_sender(room: Room) -> None:
+def test_an_overdue_handoff_comes_back_to_its_sender(warm: Room) -> None:
     """P4: overdue ones appear in the sender's `next`."""
-    fact = room.happened(45, "say", kind="handoff", tool="z", target="a", subject="x",
+    fact = warm.happened(45, "say", kind="handoff", tool="z", target="a", subject="x",
                          ack_within="10m")["fact"]  # fmt: skip
-    assert fact["event_id"] in json.dumps(nxt(room, "z"))
-    assert "a" in nxt(room, "z")["reason"]
-    room.by_daemon.say("receipt", "a", ref=fact["event_id"], state="acked")
-    assert fact["event_id"] not in json.dumps(nxt(room, "z"))
+    assert fact["event_id"] in json.dumps(nxt(warm, "z"))
+    assert "a" in nxt(warm, "z")["reason"]
+    warm.by_daemon.say("receipt", "a", ref=fact["event_id"], state="acked")
+    assert fact["event_id"] not in json.dumps(nxt(warm, "z"))
 
 
 def test_sent_lists_who_answered_and_when_the_target_was_last_seen(room: Room) -> None:
@@ -398,12 +398,12 @@ def test_refs_between_steps_are_edges_and_unknown_parents_are_planned(warm: Room
     assert {end for edge in edges for end in edge[:2]} <= set(nodes)
 
 
-def test_an_artifact_that_was_retracted_lands_nothing(room: Room) -> None:
+def test_an_artifact_that_was_retracted_lands_nothing(warm: Room) -> None:
     """P5: `landed` means: has an artifact that was not retracted."""
-    made = room.by_daemon.say("artifact", "t", run="r", step="s", subject="x")
-    assert dag(room)["s"]["status"] == "landed"
-    room.by_daemon.say("retract", "t", ref=made["event_id"], reason="wrong")
-    assert dag(room).get("s", {"status": "none"})["status"] != "landed"
+    made = warm.by_daemon.say("artifact", "t", run="r", step="s", subject="x")
+    assert dag(warm)["s"]["status"] == "landed"
+    warm.by_daemon.say("retract", "t", ref=made["event_id"], reason="wrong")
+    assert dag(warm).get("s", {"status": "none"})["status"] != "landed"
 
 
 STALLED = ["standby", "blocker of the step", "blocker on its path", "lapsed", "released"]
@@ -465,20 +465,20 @@ def test_a_cycle_is_reported_and_drawn_all_the_same(warm: Room) -> None:
         assert warm.run("dag", "--run", "r", "--format", form).code == 0
 
 
-def test_an_unknown_run_is_an_empty_graph(room: Room) -> None:
+def test_an_unknown_run_is_an_empty_graph(warm: Room) -> None:
     """P5: exit 0, in every format."""
-    assert room.data("dag", "--run", "nix")["nodes"] == []
+    assert warm.data("dag", "--run", "nix")["nodes"] == []
     for form in ("text", "json", "mermaid", "dot", "svg"):
-        assert room.by_daemon.run("dag", "--run", "nix", "--format", form).code == 0
+        assert warm.by_daemon.run("dag", "--run", "nix", "--format", form).code == 0
 
 
-def test_the_formats_are_what_they_say(room: Room) -> None:
+def test_the_formats_are_what_they_say(warm: Room) -> None:
     """P5: `--format json|text|mermaid|dot|svg`; names are data in each of them."""
     evil = 'x"]; a --> b <script>'
-    room.by_daemon.say("artifact", "t", run="r", step=evil, subject=evil, parent_step="base")
+    warm.by_daemon.say("artifact", "t", run="r", step=evil, subject=evil, parent_step="base")
 
     def draw(form: str) -> str:
-        answer = room.run("dag", "--run", "r", "--format", form)
+        answer = warm.run("dag", "--run", "r", "--format", form)
         assert answer.code == 0
         return answer.out
 
@@ -520,15 +520,15 @@ def test_a_standby_is_due_when_its_time_has_passed(room: Room) -> None:
     assert room.head() == 3
 
 
-def test_only_tools_that_entered_and_have_not_left_are_woken(room: Room) -> None:
+def test_only_tools_that_entered_and_have_not_left_are_woken(warm: Room) -> None:
     """P6: the trust gate: the standby itself makes nobody known."""
-    given = room.by_daemon
+    given = warm.by_daemon
     given.say("standby", "a", until="free:nowhere")
-    assert room.data("wake-due")["due"] == []
+    assert warm.data("wake-due")["due"] == []
     given.data("enter", "--tool", "a")
-    assert [one["owner"] for one in room.data("wake-due")["due"]] == ["a"]
+    assert [one["owner"] for one in warm.data("wake-due")["due"]] == ["a"]
     given.data("leave", "--tool", "a")
-    assert room.data("wake-due")["due"] == []
+    assert warm.data("wake-due")["due"] == []
 
 
 async def test_untrusted_facts_are_shown_and_block_wake_or_free_nothing(world: World) -> None:
@@ -567,12 +567,12 @@ async def test_untrusted_facts_are_shown_and_block_wake_or_free_nothing(world: W
 # --- P7: log, show, whoami, status ------------------------------------------------------------------
 
 
-def test_the_log_answers_the_newest_facts_in_their_order(room: Room) -> None:
+def test_the_log_answers_the_newest_facts_in_their_order(warm: Room) -> None:
     """P7: `--limit`, default the newest ones, 0 = all."""
     for n in range(4):
-        room.by_daemon.say("note", "a", subject=str(n))
-    assert [fact["seq"] for fact in room.data("log", "--limit", "2")["facts"]] == [3, 4]
-    assert [fact["seq"] for fact in room.data("log", "--limit", "0")["facts"]] == [1, 2, 3, 4]
+        warm.by_daemon.say("note", "a", subject=str(n))
+    assert [fact["seq"] for fact in warm.data("log", "--limit", "2")["facts"]] == [3, 4]
+    assert [fact["seq"] for fact in warm.data("log", "--limit", "0")["facts"]] == [1, 2, 3, 4]
 
 
 FILTERS = [
@@ -756,40 +756,40 @@ def test_a_condition_that_can_never_hold_is_a_usage_error(warm: Room, until: str
 # --- P10: lead and mission ------------------------------------------------------------------------
 
 
-def test_the_seat_is_taken_given_and_dropped(room: Room) -> None:
+def test_the_seat_is_taken_given_and_dropped(warm: Room) -> None:
     """P10: one seat; `take` only when it is free, else 3 `seat-taken`; give and drop by its holder."""
-    given = room.by_daemon
-    assert room.data("lead", "show")["lead"] is None
-    assert room.data("lead", "take", "--tool", "a")["lead"]["tool"] == "a"
-    error = room.refused(3, "seat-taken", "lead", "take", "--tool", "b")
+    given = warm.by_daemon
+    assert warm.data("lead", "show")["lead"] is None
+    assert warm.data("lead", "take", "--tool", "a")["lead"]["tool"] == "a"
+    error = warm.refused(3, "seat-taken", "lead", "take", "--tool", "b")
     assert "a" in error["message"]
-    room.refused(3, "not-lead", "lead", "give", "--tool", "b", "--to", "b")
+    warm.refused(3, "not-lead", "lead", "give", "--tool", "b", "--to", "b")
     given.refused(3, "not-lead", "lead", "drop", "--tool", "b")
-    assert room.data("lead", "give", "--tool", "a", "--to", "b")["lead"]["tool"] == "b"
+    assert warm.data("lead", "give", "--tool", "a", "--to", "b")["lead"]["tool"] == "b"
     given.refused(3, "seat-taken", "lead", "take", "--tool", "a")
     assert given.data("room")["lead"]["tool"] == "b"
-    assert room.data("lead", "drop", "--tool", "b")["lead"] is None
-    assert [fact["kind"] for fact in room.facts()] == ["lead"] * 3
+    assert warm.data("lead", "drop", "--tool", "b")["lead"] is None
+    assert [fact["kind"] for fact in warm.facts()] == ["lead"] * 3
 
 
 @pytest.mark.parametrize(("silent_min", "free"), [(115, False), (125, True)])
 def test_a_silent_lead_loses_the_seat_after_two_hours(
-    room: Room, silent_min: int, free: bool
+    warm: Room, silent_min: int, free: bool
 ) -> None:
     """P10: silent for 2 h; saying anything keeps it."""
-    room.happened(300, "lead", action="take", tool="a")
-    room.happened(silent_min, "say", kind="note", tool="a", subject="still here")
-    answer = room.run("lead", "take", "--tool", "b", "--json")
+    warm.happened(300, "lead", action="take", tool="a")
+    warm.happened(silent_min, "say", kind="note", tool="a", subject="still here")
+    answer = warm.run("lead", "take", "--tool", "b", "--json")
     assert answer.code == (0 if free else 3)
-    assert room.data("lead", "show")["lead"]["tool"] == ("b" if free else "a")
+    assert warm.data("lead", "show")["lead"]["tool"] == ("b" if free else "a")
 
 
-def test_a_lead_that_left_makes_room(room: Room) -> None:
+def test_a_lead_that_left_makes_room(warm: Room) -> None:
     """P10: its holder has left."""
-    room.by_daemon.data("enter", "--tool", "a")
-    room.by_daemon.data("lead", "take", "--tool", "a")
-    room.by_daemon.data("leave", "--tool", "a")
-    assert room.data("lead", "take", "--tool", "b")["lead"]["tool"] == "b"
+    warm.by_daemon.data("enter", "--tool", "a")
+    warm.by_daemon.data("lead", "take", "--tool", "a")
+    warm.by_daemon.data("leave", "--tool", "a")
+    assert warm.data("lead", "take", "--tool", "b")["lead"]["tool"] == "b"
 
 
 def test_of_many_who_take_the_seat_one_gets_it(warm: Room) -> None:

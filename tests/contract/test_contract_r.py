@@ -144,21 +144,21 @@ def test_seq_runs_from_one_without_gaps_and_refusals_use_none_up(room: Room) -> 
     assert [fact["seq"] for fact in room.facts()] == [1, 2, 3]
 
 
-def test_each_fact_carries_the_hash_of_its_predecessor_and_verify_proves_it(room: Room) -> None:
+def test_each_fact_carries_the_hash_of_its_predecessor_and_verify_proves_it(warm: Room) -> None:
     """R3: `prev` is the hash before; `rally verify` says that the history is whole."""
     for n in range(3):
-        room.by_daemon.say("note", "a", subject=str(n))
-    facts = room.facts()
+        warm.by_daemon.say("note", "a", subject=str(n))
+    facts = warm.facts()
     assert set(facts[0]["prev"]) == {"0"}
     assert [fact["prev"] for fact in facts[1:]] == [fact["hash"] for fact in facts[:-1]]
-    verified = room.data("verify")
+    verified = warm.data("verify")
     assert (verified["ok"], verified["facts"], verified["hash"]) == (True, 3, facts[-1]["hash"])
 
 
-def test_the_database_itself_refuses_to_change_or_delete(room: Room) -> None:
+def test_the_database_itself_refuses_to_change_or_delete(warm: Room) -> None:
     """R3: UPDATE, DELETE and an insert that breaks the order fail, whoever tries."""
-    room.say("note", "a", subject="kept")
-    with sqlite3.connect(room.root / ".rally" / "ledger.db") as database:
+    warm.say("note", "a", subject="kept")
+    with sqlite3.connect(warm.root / ".rally" / "ledger.db") as database:
         tables = [
             row[0]
             for row in database.execute(
@@ -180,14 +180,14 @@ def test_the_database_itself_refuses_to_change_or_delete(room: Room) -> None:
                 refused += 1
     database.close()
     assert refused >= 3
-    assert [fact["subject"] for fact in room.facts()] == ["kept"]
+    assert [fact["subject"] for fact in warm.facts()] == ["kept"]
 
 
-def test_verify_finds_a_history_that_was_tampered_with(room: Room) -> None:
+def test_verify_finds_a_history_that_was_tampered_with(warm: Room) -> None:
     """R3, T4: exit 1 (a corrupt ledger), naming what is still whole; nothing is repaired silently."""
     for n in range(3):
-        room.by_daemon.say("note", "a", subject=f"subject {n}")
-    path = room.root / ".rally" / "ledger.db"
+        warm.by_daemon.say("note", "a", subject=f"subject {n}")
+    path = warm.root / ".rally" / "ledger.db"
     database = sqlite3.connect(path)
     triggers = database.execute("SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'")
     names = list(triggers)
@@ -208,13 +208,13 @@ def test_verify_finds_a_history_that_was_tampered_with(room: Room) -> None:
     database.commit()
     database.close()
     assert changed
-    answer = room.run("verify", "--json")
+    answer = warm.run("verify", "--json")
     assert answer.code == 1
     told = answer.envelope
     text = str(told)
     assert "2" in text
     assert str(path) in text
-    people = room.run("verify")
+    people = warm.run("verify")
     assert people.code == 1
     assert "Traceback" not in people.err + people.out
 

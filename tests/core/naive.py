@@ -368,7 +368,8 @@ def ends(fact: Doc, life: Life) -> bool:
     if kind == "claim" and fact.get("claim") == life.id:
         return True  # handed over (contract C10)
     if kind == "claim" and at(fact) >= life.expires_ms:
-        return not own and collide(fact, life.claim)
+        # One's own lapsed claim has served its time, whatever its mode.
+        return collide({**fact, "mode": "exclusive"} if own else fact, life.claim)
     return False
 
 

@@ -242,7 +242,7 @@ def _retract(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
     mine = target["tool"] == wish.caller[0]
     if target["kind"] == "claim" and history.life(target).ended is None:
         mine = same_owner(party(target), wish.caller)
-    if target["kind"] in ("claim", "lead") and not mine:
+    if target["kind"] in ("claim", "lead", "enter") and not mine:
         raise No("not-owner")
     if target["event_id"] in history.withdrawn():
         raise No("already-closed")

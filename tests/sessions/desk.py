@@ -19,6 +19,7 @@ from rally.cli.call import ArgvCall
 from rally.cli.parse import command_of, parse, says_json
 from rally.cli.run import carry_out, fail
 from rally.client.direct import Direct
+from rally.execution.sessions.panes import serves
 from rally.model.errors import RallyError
 
 READER = str(Path(__file__).with_name("reader.py"))
@@ -183,6 +184,20 @@ class Desk:
         self.tmux("set-hook", "-p", "-t", pane, "pane-died", "wait-for -S died")
         os.kill(int(pid), 9)
         self.wait_for("died")
+        self.wait_for_status(pane)
+
+    def wait_for_status(self, pane: str) -> None:
+        """Until tmux knows how a dead pane's program ended: it learns that apart from its death."""
+        status = "#{pane_dead_status}#{pane_dead_signal}"
+        while not self.tmux("display-message", "-p", "-t", pane, status).strip():
+            pass
+
+    def kill_server(self) -> None:
+        """End the tmux server, and see it gone."""
+        path = self.tmux("display-message", "-p", "#{socket_path}").strip()
+        self.tmux("kill-server")
+        while serves(path):
+            pass
 
     # -- files --------------------------------------------------------------------------------
 

@@ -103,7 +103,8 @@ async def test_an_answer_that_is_there_already_counts(desk: Desk) -> None:
     receipt = (await desk.call(
         "say", kind="receipt", tool="demo-01", ref=handoff["event_id"], state="acked"
     ))["fact"]  # fmt: skip
-    data = (await desk("inject", "demo-01", "--handoff", handoff["event_id"], "--require-ack")).data
+    words = ("--handoff", handoff["event_id"], "--require-ack", "--timeout", "0s")
+    data = (await desk("inject", "demo-01", *words)).data
     assert data["ack"] == {
         "received": True, "state": "acked", "event_id": receipt["event_id"], "timed_out": False,
     }  # fmt: skip

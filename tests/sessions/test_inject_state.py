@@ -42,7 +42,7 @@ async def test_a_pane_that_is_gone(desk: Desk) -> None:
     other = await desk.run("cat")
     desk.tmux("kill-pane", "-t", session["pane"])
     await expect_queued(desk, "demo-01", "gone")
-    desk.tmux("kill-server")
+    desk.kill_server()
     await expect_queued(desk, other["name"], "gone")
 
 

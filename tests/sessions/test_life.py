@@ -53,6 +53,7 @@ async def test_the_list_tells_how_each_session_is(desk: Desk) -> None:
     desk.tmux("set-hook", "-p", "-t", dead["pane"], "pane-died", "wait-for -S died")
     desk.tmux("wait-for", "-S", "go")
     desk.wait_for("died")
+    desk.wait_for_status(dead["pane"])
     desk.die(killed["pane"])
     desk.tmux("kill-pane", "-t", gone["pane"])
     found = {row["name"]: row for row in await rows(desk)}
@@ -70,7 +71,7 @@ async def test_the_list_tells_how_each_session_is(desk: Desk) -> None:
 async def test_a_pane_of_a_new_server_is_not_taken_for_an_old_one(desk: Desk) -> None:
     """Numbers of panes begin anew with every server; `%0` of yesterday is not `%0` of today."""
     old = await desk.run("cat")
-    desk.tmux("kill-server")
+    desk.kill_server()
     new = desk.pane("cat")
     assert new == old["pane"]
     assert [row["state"] for row in await rows(desk)] == ["gone"]

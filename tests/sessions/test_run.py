@@ -126,7 +126,7 @@ async def test_a_name_that_is_taken(desk: Desk) -> None:
         assert result.error["details"]["session_id"] == session["session_id"]
         if desk.tmux("list-panes", "-a", "-F", "#{pane_dead}").strip() == "0":
             desk.die(session["pane"])
-    desk.tmux("kill-server")
+    desk.kill_server()
     assert (await desk(*again, "--dry-run")).data["name"] == "ann"
     assert (await desk(*again)).data["session_id"] != session["session_id"]
     assert [status for _, status in await statuses(desk)] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -67,15 +68,27 @@ def test_a_program_and_a_script_are_none(argv: list[str]) -> None:
     assert not is_prompt(argv)
 
 
+# A session leader with a terminal of its own, as tmux makes one.
+IN_TERMINAL = """
+import os, sys
+os.setsid()
+os.close(os.open(sys.argv[1], os.O_RDWR))
+os.write(1, b"r")
+os.execvp("cat", ["cat", "-u"])
+"""
+
+
 def test_the_foreground_of_a_terminal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """With /proc, and with ps where there is none."""
     main, other = pty.openpty()
-    with subprocess.Popen(
-        ["cat", "-u"], stdin=other, stdout=other, start_new_session=True,
-        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
-    ) as process:  # fmt: skip
+    env = dict(os.environ)
+    words = [sys.executable, "-c", IN_TERMINAL, os.ttyname(other)]
+    with subprocess.Popen(words, stdin=other, stdout=subprocess.PIPE) as process:
         try:
-            env = dict(os.environ)
+            assert process.stdout is not None
+            assert process.stdout.read(1) == b"r"
+            os.write(main, b"x\n")
+            assert process.stdout.read(2) == b"x\n"  # it is cat by now
             assert foreground_group(process.pid, env) == process.pid
             assert foreground_argv(process.pid, env) == ["cat", "-u"]
             monkeypatch.setattr(foreground, "_has_proc", lambda: False)

@@ -193,6 +193,13 @@ def _blocked(life: Life, book: Book) -> str:
     return "shell-prompt" if life.at_prompt(book.env) else ""
 
 
+def _ack(receipt: Doc) -> Doc:
+    return {
+        "received": True, "state": receipt["state"], "event_id": receipt["event_id"],
+        "timed_out": False,
+    }  # fmt: skip
+
+
 def _no_ack() -> Doc:
     return {"received": False, "state": None, "event_id": None, "timed_out": False}
 
@@ -205,17 +212,23 @@ async def _wait_for_ack(
     Nothing is an error here: the text is delivered, and an error would have it delivered again.
     """
     link = await book.link()
+
+    def acknowledges(fact: Doc) -> bool:
+        return fact.get("ref") == handoff["event_id"] and bool(fact["tool"] == tool)
+
     try:
+        # However short the wait is, what is there already is seen.
+        known = (await link.call("show", id=handoff["event_id"]))["referred_by"]
+        for fact in known:
+            if fact["kind"] == "receipt" and acknowledges(fact):
+                return _ack(fact)
         async with asyncio.timeout(timeout_ms / 1_000):
             events = link.follow(since=handoff["seq"], want=["facts"], kinds=["receipt"])
             async with aclosing(events):
                 async for event in events:
                     for fact in event.get("facts", ()):
-                        if fact.get("ref") == handoff["event_id"] and fact["tool"] == tool:
-                            return {
-                                "received": True, "state": fact["state"],
-                                "event_id": fact["event_id"], "timed_out": False,
-                            }  # fmt: skip
+                        if acknowledges(fact):
+                            return _ack(fact)
     except TimeoutError:
         return {**_no_ack(), "timed_out": True}
     except RallyError as error:

@@ -100,6 +100,8 @@ def _ask(socket_path: str, env: Mapping[str, str]) -> tuple[Tmux, dict[str, Pane
         return tmux, managed_panes(tmux), ""
     except Failure as failure:
         # Without a socket's path nobody can tell "no server" from "no answer".
+        if socket_path and not serves(socket_path):  # it has just ended
+            return tmux, {}, ""
         return tmux, None, failure.message
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from shlex import quote
@@ -26,6 +27,7 @@ from rally.model.visible import visible
 SETTLE_S = 1.0
 OUTPUT_LINES = 20
 # Wide enough for the agents' screens, until somebody attaches with a terminal of their own.
+_STATUS_LOOKS, _STATUS_LOOK_S = 25, 0.02
 _COLUMNS, _ROWS = "200", "50"
 # Stands for a session id that a dry run cannot know.
 _UNKNOWN_ID = "session-xxxxxxxxxxxx"
@@ -268,7 +270,7 @@ def _settle(made: _Made, place: Doc) -> Pane:
         made.tmux.run(
             ["wait-for", "-S", channel], ["set-hook", "-pu", "-t", place["pane"], "pane-died"]
         )
-    pane = pane_of(made.tmux, session_id) if serves(place["socket"]) else None
+    pane = _seen(made.tmux, place["socket"], session_id)
     if pane is not None and not pane.dead:
         return pane
     how, output = "its pane is gone", []
@@ -284,6 +286,16 @@ def _settle(made: _Made, place: Doc) -> Pane:
         details={"exit_code": pane.exit_status if pane else None, "output": output,
                  "command": made.session["command"]},
     )  # fmt: skip
+
+
+def _seen(tmux: Tmux, socket_path: str, session_id: str) -> Pane | None:
+    """The pane of a session; of a dead one with its status, which tmux may learn a moment later."""
+    for _ in range(_STATUS_LOOKS):
+        pane = pane_of(tmux, session_id) if serves(socket_path) else None
+        if pane is None or not pane.dead or (pane.exit_status, pane.signal) != (None, None):
+            break
+        time.sleep(_STATUS_LOOK_S)
+    return pane
 
 
 def last_lines(tmux: Tmux, pane: str, count: int) -> list[str]:

@@ -22,7 +22,7 @@ def claim(context: Context, asked: Asked) -> Decision:
         Refused: `claim-conflict`, with each conflict in `details.conflicts`.
     """
     wanted = wanted_claim(context, asked)
-    blocking = leases.conflicts(context.state, wanted, live=True, now_ms=context.now_ms)
+    blocking = leases.conflicts(context.state, wanted, now_ms=context.now_ms)
     if blocking:
         raise conflict(wanted, blocking)
     content = context.begin(asked)

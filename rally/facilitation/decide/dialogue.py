@@ -210,7 +210,7 @@ def decision(context: Context, asked: Asked) -> Decision:
 
 
 def retract(context: Context, asked: Asked) -> Decision:
-    """Withdraw a fact; a claim or a lead fact only by its owner.
+    """Withdraw a fact; a claim, a lead or an enter fact only by its owner.
 
     Raises:
         UsageError: `unknown-id`; `wrong-kind` for what cannot be withdrawn.
@@ -229,7 +229,8 @@ def retract(context: Context, asked: Asked) -> Decision:
         held = context.state.claims.get(fact.event_id)
         mine = leases.owns(held, asked.tool, asked.session_id) if held else fact.tool == asked.tool
     else:
-        mine = fact.kind != "lead" or fact.tool == asked.tool
+        # Presence is as much its owner's as the seat: without it nobody wakes a sleeper (P6).
+        mine = fact.kind not in ("lead", "enter") or fact.tool == asked.tool
     if not mine:
         raise Refused(
             "not-owner", f"{fact.event_id} is a {fact.kind} of {fact.tool}; only its owner may "

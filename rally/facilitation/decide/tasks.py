@@ -54,7 +54,7 @@ def hindrance(
     found = {"task": task.task_id, "waits_for": missing, "held_by": held_by, "conflicts": []}
     if missing or held_by is not None:
         return found
-    blocking = leases.conflicts(state, _wanted(task, caller, now_ms), live=True, now_ms=now_ms)
+    blocking = leases.conflicts(state, _wanted(task, caller, now_ms), now_ms=now_ms)
     if not blocking:
         return None
     return {**found, "conflicts": [claims.describe(one) for one in blocking]}

@@ -94,9 +94,8 @@ def _claim(state: RoomState, fact: Fact, past: Past) -> None:
     moved = state.claims.get(fact.get("claim", ""))
     if moved is not None:  # contract C10: the old claim ends and this one begins in one step
         state.end_claim(moved)
-    for holding in leases.conflicts(state, claim, live=False, now_ms=fact.created_ms):
-        if holding.claim.claim_id in state.claims:  # taken over (C6); it may overlap twice
-            state.end_claim(holding.claim)
+    for lapsed in leases.taken_over(state, claim, now_ms=fact.created_ms):
+        state.end_claim(lapsed)
     state.add_claim(claim)
 
 

@@ -58,23 +58,43 @@ def overlaps(
             yield Holding("step", step[1], step[1], state.claims[claim_id])
 
 
-def conflicts(state: RoomState, wanted: Claim, *, live: bool, now_ms: int) -> list[Holding]:
-    """What keeps `wanted` from being granted (`live`), or what it would take over (not `live`).
+def conflicts(state: RoomState, wanted: Claim, *, now_ms: int) -> list[Holding]:
+    """What keeps `wanted` from being granted.
 
-    Contract C3-C6: another owner's overlapping claim, unless both are shared. Ordered by the age of
-    the claim, oldest first, so that refusals read the same everywhere.
+    Contract C3-C6: another owner's live overlapping claim, unless both are shared. Ordered by the age
+    of the claim, oldest first, so that refusals read the same everywhere.
     """
     found = [
         holding
-        for holding in overlaps(
-            state, paths=wanted.paths, resources=wanted.resources, step=step_of(wanted)
-        )
+        for holding in _overlapping(state, wanted)
         if not owns(holding.claim, wanted.tool, wanted.session_id)
         and not (holding.claim.shared and wanted.shared)
-        and binds(holding.claim, now_ms) is live
+        and binds(holding.claim, now_ms)
     ]
     found.sort(key=lambda holding: (holding.claim.seq, holding.asked, holding.held))
     return found
+
+
+def taken_over(state: RoomState, wanted: Claim, *, now_ms: int) -> list[Claim]:
+    """The lapsed claims that end when `wanted` is granted (contract C6).
+
+    Those that would have been in its way, and the owner's own: whoever claims a path anew has no use
+    for the lease that ran out on it.
+    """
+    found = {
+        holding.claim.claim_id: holding.claim
+        for holding in _overlapping(state, wanted)
+        if not binds(holding.claim, now_ms)
+        and (
+            owns(holding.claim, wanted.tool, wanted.session_id)
+            or not (holding.claim.shared and wanted.shared)
+        )
+    }
+    return list(found.values())
+
+
+def _overlapping(state: RoomState, wanted: Claim) -> Iterator[Holding]:
+    return overlaps(state, paths=wanted.paths, resources=wanted.resources, step=step_of(wanted))
 
 
 def step_of(claim: Claim) -> tuple[str, str] | None:
