@@ -213,10 +213,10 @@ class Rooms:
             if known is not None:  # the room's folder was removed or replaced behind our back
                 del self._open[root]
                 await known[0].close()
-            if identity is None and not create:
-                check_room_folder(root)
-                return await self._empty(root)
             if identity is None:
+                check_room_folder(root)
+                if not create:
+                    return await self._empty(root)
                 prepare_room_folder(Path(root))
             ledger = await SqliteLedger.open(str(path), create=create)
             service = RoomService(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +232,12 @@ class Room:
 
     def head(self) -> int:
         """How many facts there are; 0 where there is no room."""
-        database = self.root / ".rally" / "ledger.db"
-        if not database.exists():
+        path = self.root / ".rally" / "ledger.db"
+        if not path.exists():
             return 0
-        return int(self.by_daemon.data("log", "--limit", "1")["head"])
+        # Asked before and after every error: a process each time would be a third of all the time.
+        with closing(sqlite3.connect(path)) as database:
+            return int(database.execute("SELECT count(*) FROM facts").fetchone()[0])
 
     def facts(self, *argv: str) -> list[Doc]:
         """The ledger."""

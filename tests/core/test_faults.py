@@ -203,3 +203,23 @@ async def test_a_ledger_that_is_no_ledger_is_named_and_left_alone(room: Room) ->
         assert "ledger.db" in refusal.value.message
         assert refusal.value.hint == "rally verify"
     assert path.read_bytes() == before
+
+
+async def test_a_ledger_that_was_deleted_beside_its_log_is_missed(room: Room) -> None:
+    """The facts in the log belong to a ledger that is gone: no allow, no silent new beginning."""
+    await room.call("say", kind="claim", tool="a", paths=["src"])
+    await room.reopen()
+    path = room.root / ".rally" / "ledger.db"
+    path.unlink()
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    Path(f"{path}-wal").write_bytes(b"facts that were acknowledged")
+    for op, params in (
+        ("check", {"phase": "before-write", "tool": "b", "paths": ["src"]}),
+        ("say", {"kind": "claim", "tool": "b", "paths": ["src"]}),
+        ("room", {}),
+    ):
+        with pytest.raises(Failure) as refusal:
+            await room.call(op, **params)
+        assert refusal.value.code == "corrupt-ledger"
+        assert "ledger.db is gone" in refusal.value.message
+    assert not path.exists()

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 
 from rally.facilitation.ledger.failures import as_failure
-from rally.facilitation.places import ROOM_FOLDER
+from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
 from rally.model.errors import Failure
 
 _IGNORE_ALL = b"*\n"
@@ -35,8 +36,18 @@ def check_room_folder(root: str | os.PathLike[str]) -> None:
     Raises:
         Failure: `unavailable`; `.rally` is there and is no folder, such as a link to a disk that is
             not mounted. What it says is unknown, and unknown is never "nothing is claimed".
+            `corrupt-ledger`; the ledger is gone and its write-ahead log, with facts in it, is not.
     """
     folder = Path(root, ROOM_FOLDER)
+    log = folder / f"{LEDGER_FILE}-wal"
+    if log.is_file() and log.stat().st_size and not (folder / LEDGER_FILE).exists():
+        raise Failure(
+            "corrupt-ledger",
+            f"{folder / LEDGER_FILE} is gone, and its log {log.name} is still there",
+            hint=f"put {LEDGER_FILE} back, or begin anew: mv {quote(str(folder))} "
+            f"{quote(f'{folder}.lost')}",
+            details={"file": str(folder / LEDGER_FILE)},
+        )
     if os.path.lexists(folder) and not folder.is_dir():
         raise Failure(
             "unavailable", f"{folder} is not a folder; what the room says cannot be known",
