@@ -281,3 +281,14 @@ async def append_untrusted(service: Any, doc: dict[str, Any]) -> None:
     await service.ledger.append(
         [seal({**content, "origin": "far", "trust": "untrusted"}, seq=head.seq + 1, prev=head.hash)]
     )
+
+
+async def test_tasks_that_would_wait_for_each_other_are_refused(desk: Desk) -> None:
+    """Registered one by one they would never be ready; the circle is named."""
+    await desk.json(*ADD, *SOUND, "--depends-on", "b")
+    await desk.json(*ADD, "--id", "b", "--intent", "x", "--read-only", "--depends-on", "c")
+    words = (*ADD, "--id", "c", "--intent", "x", "--read-only", "--depends-on", "a", "--json")
+    result = await desk(*words)
+    assert (result.code, result.error["code"]) == (2, "bad-value")
+    assert "c → a → b → c" in result.error["message"]
+    assert len(await desk.facts("task")) == 2

@@ -25,8 +25,9 @@ from rally.execution.link import Link
 LISTED, RUNS_SHOWN = 50, 4
 # Places in a queue, and silence that turned into idleness: no fact tells of them.
 _REFRESH_S = 15.0
-# The share of the time in which the daemon may be asked, however much happens in the room.
-_REST_PER_ANSWER, _REST_S_MIN = 3, 0.03
+# However much happens: the daemon is busy with us a quarter of the time at most, and a frame of a
+# large terminal costs us 60 ms.
+_REST_PER_ANSWER, _REST_S_MIN = 3, 0.2
 
 # xterm's private modes: a screen of its own, no cursor, and no wrapping: where terminal and program
 # disagree on the width of a character, a line is cut and does not push the others down.

@@ -65,7 +65,14 @@ def lead(context: Context, asked: Asked) -> Decision:
             hint=f"rally lead take --tool {asked.tool}",
             details={"holder": holder},
         )
-    return Decision([context.begin(asked)])
+    decision = Decision([context.begin(asked)])
+    target = asked.content.get("target")
+    present = context.state.tools.get(target) if target else None
+    if target and (present is None or not present.present):
+        decision.warnings.append(
+            warning("not-entered", f"{target} is not in the room; nobody may sit on the lead's seat")
+        )
+    return decision
 
 
 def _vacant(context: Context, seat: Lead) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import Asked
-from rally.model.errors import Refused
+from rally.model.errors import Refused, UsageError
 from rally.model.fact import Fact
 
 # What two registrations of the same task share.
@@ -63,12 +63,14 @@ def register(
 
     Raises:
         Refused: `task-exists`, a task is known with other content.
+        UsageError: `bad-value`, tasks would wait for each other in a circle.
     """
     registration = Registration()
     for asked in wishes:
         step = asked.content["step"]
         fact = (known or {}).get(step) or _known(context, asked.content["run"], step)
         if fact is None:
+            _check_no_circle(context, asked)
             registration.contents.append(context.begin(asked))
             continue
         differs = [name for name in _SAME if fact.get(name) != asked.content.get(name)]
@@ -108,6 +110,24 @@ def _known(context: Context, run_id: str, step: str) -> Fact | None:
     if run is not None and step in run.tasks:
         return run.tasks[step].fact
     return context.past.registered.get((run_id, step))
+
+
+def _check_no_circle(context: Context, asked: Asked) -> None:
+    """Registered one by one, tasks could come to wait for each other; none would ever be ready."""
+    step, run = asked.content["step"], context.state.runs.get(asked.content["run"])
+    trails = [[step, parent] for parent in asked.content.get("parent_steps", ())]
+    seen: set[str] = set()
+    while trails and run is not None:
+        trail = trails.pop()
+        if trail[-1] == step:
+            raise UsageError(
+                "bad-value", f"tasks would wait for each other: {' → '.join(trail)}",
+                hint=f"rally task list --run {quote(run.run_id)}", details={"cycle": trail},
+            )  # fmt: skip
+        task = run.tasks.get(trail[-1])
+        if task is not None and trail[-1] not in seen:
+            seen.add(trail[-1])
+            trails += [[*trail, parent] for parent in task.depends_on]
 
 
 def _task_exists(known: Fact, asked: Asked, differs: list[str]) -> Refused:
