@@ -139,7 +139,7 @@ CLOSING = """
 What you have just seen: four processes worked in one clone at once. Each claimed what it wanted to
 write, asked before writing, ran a real validation and posted the result as evidence. Two of them
 wanted the same file: the second was stopped before it wrote a byte, went on standby until the file was
-free, was woken by `rally watch`, and finished. Rally recorded and answered; it started nobody: `watch` did.
+free, was woken by `rally watch`, and finished. Rally recorded and answered; `watch` did the starting.
 
 Try it yourself: rally enter --tool me && rally room"""
 

@@ -12,6 +12,8 @@ from rally.cli.plan import OutputClosedError, OutputFailedError
 from rally.cli.standard_input import INPUT_BYTES_MAX
 from rally.wire.names import FORWARDED, verb_of
 
+_READERS = FORWARDED | {"inject"}
+
 
 def own_call(argv: Sequence[str]) -> ArgvCall:
     """What the relay tells the daemon about a command line, found out here.
@@ -20,7 +22,7 @@ def own_call(argv: Sequence[str]) -> ArgvCall:
     """
     is_terminal = os.isatty(1)
     # The other verbs read none; the words behind a runner's verb may be another program's.
-    wants_input = verb_of(list(argv)) in FORWARDED and any(
+    wants_input = verb_of(list(argv)) in _READERS and any(
         word == "-" or word.endswith("=-") for word in argv
     )
     return ArgvCall(

@@ -133,7 +133,9 @@ def admit(
 
 
 def _require(kind: str, asked: Asked) -> None:
-    have = asked.content.keys() | asked.options.keys()
+    # A subject of nothing but blanks says nothing.
+    said = {name for name, value in asked.content.items() if str(value).strip()}
+    have = said | asked.options.keys()
     if "ref_standby" in have:
         asked.content["ref"] = asked.options.pop("ref_standby")
     for required in KIND_BY_NAME[kind].requires:

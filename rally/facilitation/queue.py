@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import Asked
 from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Claim, Waiter
@@ -19,11 +20,19 @@ Party = tuple[str, str | None]
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """One claim in the queue; `granted` gets the answer of the claim, or the error that ended it."""
+    """One claim in the queue.
+
+    Attributes:
+        decide: grants the claim; answers an `Outcome`, or raises what refuses it.
+        called: the writer is deciding it now.
+        granted: gets the answer of the claim, or the error that ended it.
+    """
 
     asked: Asked
+    decide: Callable[[Context], Any]
     wanted: Claim
     shown: Waiter
+    called: asyncio.Future[Any] | None = None
     granted: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -68,11 +77,22 @@ class ClaimQueue:
         ready: list[Waiting] = []
         earlier: list[Waiting] = []
         for entry in self.entries:
+            if entry.called is not None or entry.granted.done():
+                earlier.append(entry)
+                continue
             blocked = leases.conflicts(state, entry.wanted, now_ms=now_ms)
             if not blocked and not any(_collide(entry, other) for other in earlier):
                 ready.append(entry)
             earlier.append(entry)
         return ready
+
+    def overtakes(self, entry: Waiting) -> bool:
+        """Whether somebody who came earlier waits for what this one wants."""
+        place = self.entries.index(entry) if entry in self.entries else len(self.entries)
+        return any(
+            _collide(entry, other) and not _same(other.party, entry.party)
+            for other in self.entries[:place]
+        )
 
     def next_lapse_ms(self, state: RoomState, now_ms: int) -> int | None:
         """When the first lease that somebody waits for is over."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rally.facilitation.decide import claims
 from rally.facilitation.decide.context import Context, Decision, warning
-from rally.facilitation.decide.say import decide, replay_of
+from rally.facilitation.decide.say import decide, replay_of, replay_warnings
 from rally.facilitation.intake import Asked
 from rally.facilitation.ledger import checkpoint
 from rally.facilitation.ledger.folder import file_identity
@@ -38,6 +38,8 @@ T = TypeVar("T")
 # A checkpoint is written when this many facts came after the last one.
 CHECKPOINT_EVERY_FACTS = 1_000
 RECENT_FACTS_MAX = 4_096
+# Kinds of facts after which a path may be free that was not.
+MAY_END_CLAIMS = frozenset({"release", "leave", "artifact", "receipt", "retract"})
 # Nobody sleeps longer than this without looking at the clock, which may have been set.
 NAP_MS_MAX = 120_000
 
@@ -50,6 +52,10 @@ class Said(NamedTuple):
     replayed: bool
     fence: int | None
     warnings: list[dict[str, str]]
+
+
+# What a claim that waits is told while it must wait on: nothing.
+_NOT_YET = Outcome(lambda _: None)
 
 
 class RoomService:
@@ -80,6 +86,7 @@ class RoomService:
         self.writer = Writer(ledger, self._load, clock=clock, new_id=new_id)
         self.writer.on_change = self._changed
         self.writer.next_grants = self._next_grants
+        self.writer.has_waiting = lambda: bool(self.queue.entries)
         self.recent: deque[Fact] = deque(maxlen=RECENT_FACTS_MAX)
         self._trouble: list[dict[str, str]] = []
         self._identity = file_identity(cache / LEDGER_FILE) if cache is not None else None
@@ -133,13 +140,16 @@ class RoomService:
         def run(context: Context) -> Outcome:
             first = replay_of(context, asked)
             if first is not None:
-                return Outcome(lambda _: Said(first, [], True, first.get("fence"), []))
+                warnings = replay_warnings(context, first)
+                return Outcome(lambda _: Said(first, [], True, first.get("fence"), warnings))
             return _outcome(decider(context, asked), asked)
 
         wait_ms = asked.options.get("wait_ms", 0)
         if asked.kind == "claim" and wait_ms:
             return await self._say_waiting(asked, wants, run, wait_ms)
-        job = Job(run, wants, renews=(asked.tool, asked.session_id))
+        job = Job(
+            run, wants, renews=(asked.tool, asked.session_id), frees=asked.kind in MAY_END_CLAIMS
+        )
         said: Said = await self.writer.submit(job)
         said.warnings.extend(job.warnings)
         return said
@@ -220,20 +230,21 @@ class RoomService:
 
         def try_or_join(context: Context) -> Outcome:
             nonlocal entry
+            if entry is None:
+                entry = self._entry(context, asked, run, wait_ms)
             try:
                 outcome = run(context)
             except Refused as refusal:
                 if refusal.code != "claim-conflict":
                     raise
-                if entry is None:
-                    entry = self._entry(context, asked, wait_ms)
                 self.queue.join(context.state, entry, context.now_ms)
-                return Outcome(lambda _: None)
-            if entry is not None:
-                self.queue.leave(entry)
+                return _NOT_YET
+            if outcome.contents and self._lets_others_go_first(context, entry):
+                return _NOT_YET
+            self.queue.leave(entry)
             return outcome
 
-        job = Job(try_or_join, wants, renews=(asked.tool, asked.session_id))
+        job = Job(try_or_join, wants, renews=(asked.tool, asked.session_id), waits=True)
         try:
             said: Said | None = await self.writer.submit(job)
             if said is not None:
@@ -245,8 +256,12 @@ class RoomService:
         finally:
             if entry is not None:
                 self.queue.leave(entry)
+            if self.queue.entries:
+                self.writer.poke()  # somebody may have waited for this one only
 
-    def _entry(self, context: Context, asked: Asked, wait_ms: int) -> Waiting:
+    def _entry(
+        self, context: Context, asked: Asked, run: Callable[[Context], Outcome], wait_ms: int
+    ) -> Waiting:
         wanted = claims.wanted_claim(context, asked)
         shown = Waiter(
             asked.tool,
@@ -256,15 +271,27 @@ class RoomService:
             context.now_ms,
             context.now_ms + wait_ms,
         )
-        return Waiting(asked, wanted, shown)
+        return Waiting(asked, run, wanted, shown)
+
+    def _lets_others_go_first(self, context: Context, entry: Waiting) -> bool:
+        """Whether what is free is left to somebody who came earlier and waits for more than that."""
+        if not self.queue.overtakes(entry):
+            return False
+        try:
+            self.queue.join(context.state, entry, context.now_ms)
+        except Refused:  # they wait for the caller, who would wait for them
+            return False
+        return True
 
     async def _wait_for_turn(self, entry: Waiting, wait_ms: int) -> Said:
-        try:
-            said: Said = await asyncio.wait_for(entry.granted, wait_ms / 1_000)
-        except TimeoutError:
-            self.queue.leave(entry)
-            return await self._last_try(entry)
-        return said
+        await asyncio.wait([entry.granted], timeout=wait_ms / 1_000)
+        self.queue.leave(entry)
+        if entry.called is not None:  # in the last moment: what was decided is not asked for twice
+            await asyncio.wait([entry.called])
+        if entry.granted.done():
+            said: Said = entry.granted.result()
+            return said
+        return await self._last_try(entry)
 
     async def _last_try(self, entry: Waiting) -> Said:
         """The time is over: one more honest try, so that the refusal names who holds it now."""
@@ -281,20 +308,28 @@ class RoomService:
 
     def _grant_job(self, entry: Waiting) -> Job:
         def run(context: Context) -> Outcome:
-            return _outcome(decide(context, entry.asked), entry.asked)
+            if entry not in self.queue.entries:  # it went away
+                return _NOT_YET
+            try:
+                outcome: Outcome = entry.decide(context)
+            except Refused as refusal:
+                if refusal.code != "claim-conflict":
+                    raise
+                return _NOT_YET  # another process was faster: it keeps its place
+            return outcome
 
         def settle(done: asyncio.Future[Any]) -> None:
-            if entry.granted.done():
-                return
-            if done.cancelled() or (error := done.exception()) is None:
+            entry.called = None
+            error = done.exception()
+            if error is None and done.result() is not None:
                 entry.granted.set_result(done.result())
-            else:
+            elif error is not None and entry in self.queue.entries:
                 entry.granted.set_exception(error)
 
-        self.queue.leave(entry)
         job = Job(run, Wants())
         job.wants.add(entry.asked.kind, entry.asked.content)
         job.done.add_done_callback(settle)
+        entry.called = job.done
         return job
 
     def _arm_timer(self) -> None:

@@ -57,12 +57,16 @@ class Job:
     Attributes:
         run: decides; may raise RallyError. Called again when the race for the head was lost.
         renews: the caller whose leases this activity renews (contract C6), if it is one.
+        frees: it may end a claim that somebody waits for.
+        waits: it may take a place in the queue.
         warnings: filled by the writer (`renewal-failed`).
     """
 
     run: Callable[[Context], Outcome]
     wants: Wants
     renews: tuple[str, str | None] | None = None
+    frees: bool = False
+    waits: bool = False
     warnings: list[dict[str, str]] = field(default_factory=list)
     done: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -103,6 +107,7 @@ class Writer:
         self.on_change: Callable[[list[Fact]], None] = lambda facts: None
         # Called between batches: claims that waited in the queue and can be granted now (C8).
         self.next_grants: Callable[[], list[Job]] = list
+        self.has_waiting: Callable[[], bool] = lambda: False
 
     async def start(self) -> None:
         """Load the state and fold what came after it."""
@@ -133,13 +138,34 @@ class Writer:
     async def _run(self) -> None:
         while True:
             self._again = False
-            batch, self._queue = self._queue[:BATCH_JOBS_MAX], self._queue[BATCH_JOBS_MAX:]
-            await self._settle([job for job in batch if not job.done.done()])
-            # Those who waited longest are served before anything that arrived meanwhile.
-            while grants := self.next_grants():
-                await self._settle(grants)
+            await self._serve_waiting()
+            await self._settle(self._next_batch())
             if not (self._queue or self._again):
-                return
+                await self._serve_waiting()
+                if not (self._queue or self._again):
+                    return
+
+    async def _serve_waiting(self) -> None:
+        """Those who waited longest are served before anything that arrived meanwhile."""
+        if not self.has_waiting():
+            return
+        try:
+            await self._catch_up()
+        except RallyError:
+            return  # whoever asks next is told
+        while grants := self.next_grants():
+            await self._settle(grants)
+
+    def _next_batch(self) -> list[Job]:
+        """What is decided together. Where somebody waits, a job that may end a claim closes the batch:
+        what comes behind it must not take what was waited for.
+        """
+        batch = self._queue[:BATCH_JOBS_MAX]
+        if self.has_waiting() or any(job.waits for job in batch):
+            ends = (place for place, job in enumerate(batch, 1) if job.frees)
+            batch = batch[: next(ends, len(batch))]
+        self._queue = self._queue[len(batch) :]
+        return [job for job in batch if not job.done.done()]
 
     async def _settle(self, batch: list[Job]) -> None:
         """Process a batch; whatever happens, every job in it is answered."""

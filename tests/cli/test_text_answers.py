@@ -172,7 +172,7 @@ async def test_a_claim_says_what_it_holds_and_until_when(rally: Terminal) -> Non
     result = await rally("say", "claim", "--tool", "a:1", "--path", "src", "--path", "docs")
     lines = result.out.splitlines()
     assert re.fullmatch(r"claim-\w+  seq 1  fence 1", lines[0])
-    assert lines[1] == "holds src docs  lease ends 2023-11-14T22:43:20.000Z (in 30m)"
+    assert lines[1] == "holds src, docs  lease ends 2023-11-14T22:43:20.000Z (in 30m)"
     assert result.err.startswith("warning: a:1 has not entered the room")
 
 

@@ -214,6 +214,15 @@ def test_a_conflict_lists_every_held_path_with_its_holder(room: Room) -> None:
         assert word in error["message"]
 
 
+def test_the_hint_waits_for_the_same_claim_under_the_same_session(warm: Room) -> None:
+    """C3, C5, C8, O2: what is pasted is the claim that was asked for, mode and session included."""
+    warm.say("claim", "a", path="src", ttl="1s")
+    words = ["--tool", "b", "--session-id", "it's 1", "--mode", "shared", "--path", "src/x y"]
+    refused = warm.ask("say", "claim", *words, exits=3).error
+    fact = warm.sh(f"{refused['hint']} --json").data["fact"]
+    assert (fact["session_id"], fact["mode"], fact["paths"]) == ("it's 1", "shared", ["src/x y"])
+
+
 def test_a_claim_is_granted_whole_or_not_at_all(warm: Room) -> None:
     """C3: one held path of three: none is granted, and the free ones stay free."""
     warm.by_daemon.say("claim", "a", path="src")

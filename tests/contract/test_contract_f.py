@@ -399,6 +399,8 @@ REQUIRED: list[tuple[str, dict[str, str], str]] = [
     ("lesson", {}, "missing-field"),
     ("note", {}, "missing-field"),
     ("note", {"subject": ""}, "missing-field"),
+    ("note", {"subject": " \t\n"}, "missing-field"),
+    ("retract", {"ref": "1", "reason": " "}, "missing-field"),
     ("wake", {}, "missing-field"),
     ("retract", {"ref": "1"}, "missing-field"),
     ("retract", {"reason": "x"}, "missing-field"),
@@ -850,3 +852,45 @@ def test_the_kinds_are_those_of_the_contract(world: World) -> None:
     """F2: the list of kinds in the error is the contract's, but for those with their own command."""
     listed = world.room(DAEMON).no_say(2, "unknown-kind", "x-x", "a")["details"]["kinds"]
     assert set(listed) == set(KINDS) - set(OWN_COMMAND)
+
+
+def test_a_replayed_claim_that_has_ended_says_so(warm: Room) -> None:
+    """F6, C7: the first fact is answered again, and nobody is led to think that it still holds."""
+    words = ["say", "claim", "--tool", "a", "--path", "x", "--key", "k"]
+    first = warm.data(*words)["fact"]
+    assert warm.ask(*words).warned == []
+    warm.say("release", "a", path="x")
+    again = warm.ask(*words)
+    assert (again.data["fact"], again.warned) == (first, ["claim-ended"])
+    text = warm.run(*words)
+    assert "holds x" not in text.out
+    assert "ended" in text.err
+
+
+REPEATED: list[tuple[str, Doc]] = [
+    ("enter", {"role": "r"}), ("claim", {"path": "./src/", "ttl": "30m"}),
+    ("renew", {}), ("release", {"path": "src"}),
+    ("artifact", {"subject": "x", "run": "r", "step": "s", "release": True}),
+    ("blocker", {"subject": "x"}), ("resolve", {"ref": "BLOCKER"}),
+    ("decision", {"subject": "x"}), ("handoff", {"subject": "x", "target": "b", "ack_within": "5m"}),
+    ("receipt", {"ref": "HANDOFF", "state": "done"}), ("standby", {"wake_after": "+30m"}),
+    ("wake", {"ref_standby": "STANDBY"}), ("retract", {"ref": "NOTE", "reason": "x"}), ("leave", {}),
+]  # fmt: skip
+
+
+def test_every_kind_can_be_repeated_with_its_key(warm: Room) -> None:
+    """F6, F8: relative times, closed targets and released claims are no other content."""
+    given = {
+        "BLOCKER": warm.say("blocker", "z", subject="x"),
+        "HANDOFF": warm.say("handoff", "z", subject="x", target="a"),
+        "STANDBY": warm.say("standby", "a", run="r", step="other"),
+        "NOTE": warm.say("note", "a", subject="x"),
+    }
+    warm.say("claim", "a", path="lib", run="r", step="s")
+    for kind, fields in REPEATED:
+        named = {k: given[v]["event_id"] if v in given else v for k, v in fields.items()}
+        first = warm.say(kind, "a", **named, key=f"k-{kind}")
+        head = warm.head()
+        again = warm.ask("say", kind, "--tool", "a", *flags(named), "--key", f"k-{kind}")
+        assert (again.data["replayed"], again.data["fact"]) == (True, first), kind
+        assert warm.head() == head, kind

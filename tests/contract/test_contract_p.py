@@ -69,6 +69,21 @@ def test_enter_shows_what_is_new_since_the_last_enter(warm: Room) -> None:
     assert warm.data("enter", "--tool", "a")["attention"] == []
 
 
+def test_all_that_is_new_is_told_or_said_to_be_more(warm: Room) -> None:
+    """P1: everything new since the last enter, whatever paths are watched; what is cut off is said."""
+    warm.happened(3, "enter", tool="a", paths=["src"])
+    for n in range(52):
+        warm.happened(2, "say", kind="note", tool="z", subject=str(n), paths=["docs"])
+    answer = warm.ask("enter", "--tool", "a", "--path", "src")
+    assert [one["subject"] for one in answer.data["attention"]] == [str(n) for n in range(2, 52)]
+    assert answer.warned == ["more-news"]
+    assert "--since 1 " in answer.envelope["warnings"][0]["message"]
+    warm.say("note", "z", subject="elsewhere", path="docs")
+    answer = warm.ask("enter", "--tool", "a", "--path", "src")
+    assert [one["subject"] for one in answer.data["attention"]] == ["elsewhere"]
+    assert answer.warned == []
+
+
 def test_enter_says_what_to_go_on_with(warm: Room) -> None:
     """P1: own live claims are under `do`."""
     claim = warm.by_daemon.say("claim", "a", path="src")

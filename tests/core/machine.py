@@ -88,6 +88,10 @@ class RoomMachine(RuleBasedStateMachine):
         fact = reply.data["fact"]
         if expected is None:
             assert reply.data.get("replayed", True)
+            live = {life.id for life in history.live_claims(now)}
+            over = fact["kind"] == "claim" and fact["event_id"] not in live
+            told = [one["code"] for one in reply.warnings]
+            assert told == (["claim-ended"] if over else [])
             self.take_in(history, wish.caller, [], now)
             return
         told = {one["code"] for one in reply.warnings} - {"claim-not-moved"}

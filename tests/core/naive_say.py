@@ -86,7 +86,10 @@ def warnings(history: History, wish: Wish) -> set[str]:
     if wish.kind == "enter":
         others = [one for one in inside if not same_owner((tool, one), wish.caller)]
         return {"duplicate-tool"} if others else set()
-    return set() if inside or wish.kind in ("leave", "lead", "mission") else {"not-entered"}
+    if wish.kind == "lead":  # a seat given to nobody
+        seated = wish.get("target")
+        return {"not-entered"} if seated and not history.sessions(seated) else set()
+    return set() if inside or wish.kind in ("leave", "mission") else {"not-entered"}
 
 
 def _claim(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:

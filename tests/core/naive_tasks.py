@@ -25,6 +25,8 @@ def add(history: History, run: str, asked: Doc) -> list[str]:
     """Kinds that registering a task writes: none when it is known with the same content."""
     known = registered(history, run).get(asked["id"])
     if known is None:
+        if asked["id"] in waited_for(history, run, asked["depends_on"]):
+            raise No("bad-value")
         return ["task"]
     content = {
         "subject": asked["intent"], "paths": asked["owns"], "parent_steps": asked["depends_on"],
@@ -33,6 +35,21 @@ def add(history: History, run: str, asked: Doc) -> list[str]:
     if any(known.get(name, []) != value for name, value in content.items()):
         raise No("task-exists")
     return []
+
+
+def waited_for(history: History, run: str, steps: list[str]) -> set[str]:
+    """Steps, and all that those of them wait for that are registered and have not landed."""
+    found, known = set(steps), registered(history, run)
+    while True:
+        more = {
+            parent
+            for step in found & set(known)
+            if (run, step) not in history.landed()
+            for parent in known[step].get("parent_steps", [])
+        }
+        if more <= found:
+            return found
+        found |= more
 
 
 def ready(history: History, run: str, now_ms: int) -> list[Doc]:

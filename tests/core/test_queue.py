@@ -119,7 +119,7 @@ async def test_whoever_comes_with_the_release_does_not_jump_the_queue(
     waiter = ours.claim("waiter", "src", wait="60s")
     await ours.waiting("waiter")
 
-    release = ours.say("holder", "release", paths=["src"])
+    release = asyncio.ensure_future(ours.say("holder", "release", paths=["src"]))
     newcomer = ours.claim("newcomer", "src")
     _, answer, _ = await asyncio.gather(release, newcomer, waiter, return_exceptions=True)
     assert isinstance(answer, Refused)
@@ -146,7 +146,7 @@ async def test_whoever_comes_after_a_release_elsewhere_does_not_jump_the_queue(
 async def test_a_later_waiter_does_not_take_what_an_earlier_one_needs(
     processes: tuple[Process, Process],
 ) -> None:
-    """Two paths are waited for, one is free: a second one who is ready to wait lets the first go first."""
+    """Two paths are waited for, one is free: another one who is ready to wait goes behind."""
     ours, _ = processes
     await ours.claim("holder", "x")
     first = ours.claim("first", "x", "y", wait="60s")
@@ -159,6 +159,21 @@ async def test_a_later_waiter_does_not_take_what_an_earlier_one_needs(
     await ours.say("first", "release", paths=["x", "y"])
     await second
     assert ours.claims() == ["holder", "first", "second"]
+
+
+async def test_when_one_gives_up_those_behind_it_are_looked_at(
+    processes: tuple[Process, Process],
+) -> None:
+    """Whoever waited for nothing but an earlier wish is granted as soon as that one goes away."""
+    ours, _ = processes
+    await ours.claim("holder", "x")
+    first = ours.claim("first", "x", "y", wait="60s")
+    await ours.waiting("first")
+    second = ours.claim("second", "y", wait="60s")
+    await ours.waiting("first", "second")
+    first.cancel()
+    await second
+    assert ours.claims() == ["holder", "second"]
 
 
 async def test_the_holder_need_not_wait_for_those_who_wait_for_it(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness import DiskRoom, MemoryRoom
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from machine import RoomMachine
@@ -371,7 +371,8 @@ class LifeOnDisk(Life):
 
 
 common = settings(
-    deadline=None, print_blob=True,
+    deadline=None, print_blob=True, report_multiple_bugs=False,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),  # explaining takes minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 TestInMemory = LifeInMemory.TestCase

@@ -181,15 +181,15 @@ class Desk:
     def die(self, pane: str) -> None:
         """End the program of a session's pane, and see that tmux has noticed."""
         pid = self.tmux("display-message", "-p", "-t", pane, "#{pane_pid}").strip()
-        self.tmux("set-hook", "-p", "-t", pane, "pane-died", "wait-for -S died")
         os.kill(int(pid), 9)
-        self.wait_for("died")
-        self.wait_for_status(pane)
+        self.wait_for_end(pane)
 
-    def wait_for_status(self, pane: str) -> None:
-        """Until tmux knows how a dead pane's program ended: it learns that apart from its death."""
+    def wait_for_end(self, pane: str) -> None:
+        """Until tmux knows that a pane's program has ended, and how."""
         status = "#{pane_dead_status}#{pane_dead_signal}"
-        while not self.tmux("display-message", "-p", "-t", pane, status).strip():
+        while not self.tmux(
+            "run-shell", "true", ";", "display-message", "-p", "-t", pane, status
+        ).strip():
             pass
 
     def kill_server(self) -> None:

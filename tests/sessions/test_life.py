@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from desk import PATIENCE_S, Desk
 
+from rally.execution.sessions.foreground import group_runs
+
 pytestmark = pytest.mark.usefixtures("impatient")
 
 # A program that survives the end of its terminal. It holds a pipe open for as long as it lives.
@@ -33,12 +35,8 @@ async def rows(desk: Desk) -> list[dict[str, Any]]:
 
 
 def is_there(pid: int) -> bool:
-    """Whether a process runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether a process that leads its group runs."""
+    return group_runs(pid)
 
 
 # -- sessions -------------------------------------------------------------------------------------
@@ -50,10 +48,8 @@ async def test_the_list_tells_how_each_session_is(desk: Desk) -> None:
     dead = await desk.run("sh", "-c", "tmux wait-for go; exit 7")
     killed = await desk.run("cat")
     gone = await desk.run("cat")
-    desk.tmux("set-hook", "-p", "-t", dead["pane"], "pane-died", "wait-for -S died")
     desk.tmux("wait-for", "-S", "go")
-    desk.wait_for("died")
-    desk.wait_for_status(dead["pane"])
+    desk.wait_for_end(dead["pane"])
     desk.die(killed["pane"])
     desk.tmux("kill-pane", "-t", gone["pane"])
     found = {row["name"]: row for row in await rows(desk)}

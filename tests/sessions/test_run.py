@@ -34,6 +34,7 @@ async def statuses(desk: Desk) -> list[tuple[str, str]]:
     return [(fact["subject"], fact["status"]) for fact in await desk.facts("session")]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_agent_finds_its_room_and_itself(desk: Desk) -> None:
     """Contract X2: the room's root, and who it is, whoever started it and from wherever."""
     (desk.root / "sub").mkdir()
@@ -54,6 +55,7 @@ async def test_an_agent_finds_its_room_and_itself(desk: Desk) -> None:
     assert any(os.access(f"{folder}/rally", os.X_OK) for folder in env["PATH"].split(":"))
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_start_is_two_facts(desk: Desk) -> None:
     """The name is taken before anything runs; that it runs is said when it does."""
     session = await desk.run("cat", flags=("--name", "ann"))
@@ -100,6 +102,7 @@ async def test_a_program_that_the_system_refuses(desk: Desk) -> None:
     assert desk.panes() == []
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_without_tmux(desk: Desk) -> None:
     """Exit 1 with a clear error; nothing was written."""
     cat = desk.program("mycat", "#!/bin/sh\nread x\n").parent
@@ -235,11 +238,12 @@ async def test_a_dry_run_writes_nothing(desk: Desk) -> None:
     assert (data["dry_run"], data["name"], data["tool"]) == (True, "demo-01", "demo-01")
     assert data["command"] == ["cat", "a b"]
     assert data["worktree"] == data["cwd"] == f"{desk.root}/.rally/worktrees/demo-01"
-    assert data["tmux"][-1].startswith("wait-for")
+    assert data["tmux"][-2:] == ["@rally_session", "session-xxxxxxxxxxxx"]
     assert sorted(desk.root.rglob("*")) == before
     assert desk.panes() == []
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_dry_run_is_refused_as_the_run_would_be(desk: Desk) -> None:
     """A name that is taken, a program that is not there."""
     await desk.run("cat", flags=("--name", "ann"))

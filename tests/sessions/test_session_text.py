@@ -13,7 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rally.execution.sessions import foreground
-from rally.execution.sessions.foreground import foreground_argv, foreground_group, is_prompt
+from rally.execution.sessions.foreground import (
+    foreground_argv,
+    foreground_group,
+    group_runs,
+    is_prompt,
+)
 from rally.execution.sessions.panes import FORMAT, parse_pane, serves
 from rally.execution.sessions.text import clean, handoff_text, subject_of
 from rally.execution.sessions.tmux import escaped
@@ -106,6 +111,17 @@ def test_a_process_that_is_gone_has_no_foreground() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
         assert foreground_argv(process.pid, dict(os.environ)) == []
+
+
+def test_what_ended_and_was_not_collected_does_not_run() -> None:
+    """Nobody waits for remains that nobody collects; for a living member of the group somebody does."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        assert group_runs(process.pid)
+        os.kill(process.pid, 9)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not group_runs(process.pid)
+        process.wait()
+        assert not group_runs(process.pid)
 
 
 def test_a_line_of_tmux_is_read() -> None:

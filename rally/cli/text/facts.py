@@ -48,6 +48,8 @@ def headline(fact: dict[str, Any]) -> str:
         parts.append(f"to {fact.get('target')}:")
     elif kind == "lead":
         parts += [fact.get("status", ""), fact.get("target", "")]
+    elif kind == "session":
+        parts.append(f"{fact.get('status', '')}:")
     elif kind == "receipt":
         parts.append(fact.get("state", ""))
     elif kind == "blocker" and fact.get("severity"):

@@ -21,6 +21,7 @@ def show_say(data: dict[str, Any], screen: Screen) -> str:
     if fact["kind"] == "claim" and held(fact):
         until = fact.get("lease_expires_at")
         lease = f"  lease ends {until} ({in_time(until, screen)})" if until else ""
-        names = " ".join([*fact.get("paths", ()), *fact.get("resources", ())]) or held(fact)
-        lines.append(f"holds {visible(names)}{lease}")
+        names = ", ".join([*fact.get("paths", ()), *fact.get("resources", ())]) or held(fact)
+        holds = "was granted" if data["replayed"] else "holds"
+        lines.append(f"{holds} {visible(names)}{lease}")
     return joined(lines)

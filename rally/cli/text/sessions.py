@@ -22,7 +22,7 @@ _SESSIONS = (
 )
 _TREES = (Column("worktree"), Column("branch", 12), Column("path", 16))
 _STYLES = {"running": "ok", "dead": "stop", "gone": "dim", "unknown": "warn"}
-_WHY = {
+WHY = {
     "no-session": "no session of it runs",
     "gone": "its pane is gone",
     "dead": "its program has ended",
@@ -89,8 +89,9 @@ def _row(one: dict[str, Any], screen: Screen) -> list[Cell]:
 
 
 def _ending(one: dict[str, Any]) -> str:
-    status = one.get("exit_status")
-    return f"signal {one.get('signal')}" if status is None else f"exit {status}"
+    if one.get("exit_status") is not None:
+        return f"exit {one['exit_status']}"
+    return f"signal {one['signal']}" if one.get("signal") is not None else "how is not known"
 
 
 def show_stop(data: dict[str, Any], screen: Screen) -> str:
@@ -106,7 +107,7 @@ def show_stop(data: dict[str, Any], screen: Screen) -> str:
 def show_inject(data: dict[str, Any], screen: Screen) -> str:
     """How far the text came; no more than is known."""
     who, ack = visible(data["name"] or data["tool"]), data["ack"]
-    why = _WHY.get(data["reason"] or "", visible(data["reason"] or ""))
+    why = WHY.get(data["reason"] or "", visible(data["reason"] or ""))
     if data["reached_target"]:
         line = screen.paint(f"reached the terminal of {who}", "ok")
         lines = [f"{line}; Enter was not pressed: {why}" if why else line]

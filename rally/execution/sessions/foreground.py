@@ -61,11 +61,38 @@ def foreground_group(pid: int, env: Mapping[str, str]) -> int:
     try:
         if not _has_proc():
             return max(0, int(_ps("tpgid", pid, env)[0]))
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        # pid (name) state ppid pgrp session tty tpgid …; the name may hold anything
-        return max(0, int(stat.rpartition(")")[2].split()[5]))
+        return max(0, int(_stat(pid)[5]))
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def group_runs(group: int) -> bool:
+    """Whether anything of a process group runs; what has ended and waits for its parent does not.
+
+    In containers whose first process collects nobody, such remains stay for ever.
+    """
+    try:
+        os.killpg(group, 0)
+    except OSError:
+        return False
+    if not _has_proc():
+        return True
+    return any(
+        _is_running_member(int(name), group) for name in os.listdir("/proc") if name.isdecimal()
+    )
+
+
+def _is_running_member(pid: int, group: int) -> bool:
+    try:
+        state, _, its_group = _stat(pid)[:3]
+    except (OSError, ValueError, IndexError):
+        return False
+    return its_group == str(group) and state not in ("Z", "X")
+
+
+def _stat(pid: int) -> list[str]:
+    # pid (name) state ppid pgrp session tty tpgid …; the name may hold anything
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _has_proc() -> bool:

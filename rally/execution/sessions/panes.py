@@ -49,6 +49,13 @@ class Pane:
     tty: str
     command: str
 
+    @property
+    def ending(self) -> str:
+        """How a dead pane's program ended, in words."""
+        if self.exit_status is not None:
+            return f"exit code {self.exit_status}"
+        return f"signal {self.signal}" if self.signal is not None else "how is not known"
+
 
 def parse_pane(line: str) -> Pane | None:
     """A line in `FORMAT`; None for one that is none."""
@@ -80,6 +87,17 @@ def managed_panes(tmux: Tmux) -> dict[str, Pane]:
     Raises:
         Failure: `no-tmux`, `tmux-failed`.
     """
+    panes = _panes(tmux)
+    if any(
+        pane.dead and (pane.exit_status, pane.signal) == (None, None) for pane in panes.values()
+    ):
+        # tmux missed the signal that told of this end; the end of another program makes it look.
+        tmux.run(["run-shell", "true"])
+        panes = _panes(tmux)
+    return panes
+
+
+def _panes(tmux: Tmux) -> dict[str, Pane]:
     lines = tmux.run(["list-panes", "-a", "-F", FORMAT]).splitlines()
     panes = [parse_pane(line) for line in lines]
     return {pane.session_id: pane for pane in panes if pane is not None and pane.session_id}

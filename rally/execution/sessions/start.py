@@ -17,7 +17,7 @@ from typing import Any
 from rally.execution.sessions.book import Book, Doc
 from rally.execution.sessions.environment import agent_words, server_flags
 from rally.execution.sessions.panes import OPTION, Pane, pane_of, serves
-from rally.execution.sessions.tmux import Refusal, TimedOut, Tmux
+from rally.execution.sessions.tmux import Refusal, Tmux
 from rally.execution.sessions.worktrees import Tree, Worktrees
 from rally.facilitation.places import find_place
 from rally.model.errors import Failure, RallyError, Refused
@@ -27,7 +27,6 @@ from rally.model.visible import visible
 SETTLE_S = 1.0
 OUTPUT_LINES = 20
 # Wide enough for the agents' screens, until somebody attaches with a terminal of their own.
-_STATUS_LOOKS, _STATUS_LOOK_S = 25, 0.02
 _COLUMNS, _ROWS = "200", "50"
 # Stands for a session id that a dry run cannot know.
 _UNKNOWN_ID = "session-xxxxxxxxxxxx"
@@ -228,7 +227,7 @@ async def _bring_to_life(
 
 def _commands(name: str, session_id: str, folder: str, words: list[str]) -> list[list[str]]:
     """The commands that make the pane, carried out in one go: the pane stays when its program ends,
-    so that what it said last can be read, and its end can be waited for."""
+    so that what it said last can be read."""
     tmux_name = f"rally-{name.replace('.', '_')}-{session_id[-6:]}"
     target = f"={tmux_name}:"
     answer = "#{pane_id}|#{pid}|#{socket_path}"
@@ -238,7 +237,6 @@ def _commands(name: str, session_id: str, folder: str, words: list[str]) -> list
         ["set-option", "-t", target, "destroy-unattached", "off"],
         ["set-option", "-p", "-t", target, "remain-on-exit", "on"],
         ["set-option", "-p", "-t", target, OPTION, session_id],
-        ["set-hook", "-p", "-t", target, "pane-died", f"wait-for -S rally-{session_id}"],
     ]  # fmt: skip
 
 
@@ -259,43 +257,36 @@ def _launch(made: _Made, commands: list[list[str]]) -> Doc:
 def _settle(made: _Made, place: Doc) -> Pane:
     """See that the agent lives a moment after its start.
 
+    Looked at again and again, with growing pauses: tmux may miss the end of a program (it is told by a
+    signal, and two can come as one), so neither its hooks nor `wait-for` can be waited for.
+
     Raises:
         Failure: `start-failed`.
     """
     session_id = made.session["session_id"]
-    channel = f"rally-{session_id}"
-    try:
-        made.tmux.run(["wait-for", channel], timeout_s=SETTLE_S)
-    except TimedOut:  # it is alive; tmux would keep the one who waited for ever
-        made.tmux.run(
-            ["wait-for", "-S", channel], ["set-hook", "-pu", "-t", place["pane"], "pane-died"]
-        )
-    pane = _seen(made.tmux, place["socket"], session_id)
-    if pane is not None and not pane.dead:
-        return pane
+    deadline, pause_s = time.monotonic() + SETTLE_S, 0.02
+    while True:
+        pane = pane_of(made.tmux, session_id) if serves(place["socket"]) else None
+        if pane is None or pane.dead:
+            raise _ended_at_once(made, pane)
+        if time.monotonic() >= deadline:
+            return pane
+        time.sleep(min(pause_s, max(0.0, deadline - time.monotonic())))
+        pause_s *= 2
+
+
+def _ended_at_once(made: _Made, pane: Pane | None) -> Failure:
     how, output = "its pane is gone", []
     if pane is not None:
-        how = (
-            f"signal {pane.signal}" if pane.exit_status is None else f"exit code {pane.exit_status}"
-        )
+        how = pane.ending
         output = last_lines(made.tmux, pane.pane, OUTPUT_LINES)
     said = f": {visible(output[-1])}" if output else ""
-    raise Failure(
+    return Failure(
         "start-failed", f"the agent ended at once ({how}){said}",
         hint="run the command by itself, in the same folder",
         details={"exit_code": pane.exit_status if pane else None, "output": output,
                  "command": made.session["command"]},
     )  # fmt: skip
-
-
-def _seen(tmux: Tmux, socket_path: str, session_id: str) -> Pane | None:
-    """The pane of a session; of a dead one with its status, which tmux may learn a moment later."""
-    for _ in range(_STATUS_LOOKS):
-        pane = pane_of(tmux, session_id) if serves(socket_path) else None
-        if pane is None or not pane.dead or (pane.exit_status, pane.signal) != (None, None):
-            break
-        time.sleep(_STATUS_LOOK_S)
-    return pane
 
 
 def last_lines(tmux: Tmux, pane: str, count: int) -> list[str]:

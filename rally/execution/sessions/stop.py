@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from rally.execution.sessions.book import Book, Doc
-from rally.execution.sessions.foreground import foreground_group
+from rally.execution.sessions.foreground import foreground_group, group_runs
 from rally.execution.sessions.life import GONE, UNKNOWN, Life, look_at
 from rally.execution.sessions.panes import OPTION, Pane
 from rally.execution.sessions.worktrees import Worktrees, has_repository
@@ -18,7 +18,7 @@ from rally.model.errors import Failure, RallyError, Refused, UsageError
 
 # How long programs have after the hang-up that closing their terminal is, and after SIGTERM.
 HANGUP_S, TERM_S = 2.0, 3.0
-_LOOK_S = 0.02
+_LOOK_S_MAX = 0.2
 Warnings = list[dict[str, str]]
 
 
@@ -130,22 +130,18 @@ async def _end_groups(groups: set[int]) -> None:
 
 
 async def _left(groups: set[int], grace_s: float) -> set[int]:
-    """Those of the groups that are still there after a grace."""
+    """Those of the groups that are still there after a grace.
+
+    Nobody tells of the end of processes that are not one's own, so they are looked at.
+    """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + grace_s
-    while groups := {group for group in groups if _is_there(group)}:
+    deadline, pause_s = loop.time() + grace_s, 0.01
+    while groups := {group for group in groups if group_runs(group)}:
         if loop.time() >= deadline:
             break
-        await asyncio.sleep(_LOOK_S)  # nobody tells of the end of processes that are not one's own
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LOOK_S_MAX)
     return groups
-
-
-def _is_there(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except OSError:
-        return False
-    return True
 
 
 async def _claims_left(book: Book, session: Doc) -> Warnings:

@@ -110,7 +110,10 @@ class Worktrees:
                 "worktree-failed", f"git made no worktree for {name}: {said}",
                 hint="git worktree list", details={"path": path, "branch": branch},
             )  # fmt: skip
-        return Tree(path, self.folder(name), branch, is_new=True, new_branch=new_branch)
+        # A room in a folder that is not committed is not in the tree, and tmux would start elsewhere.
+        inside = self.folder(name)
+        folder = inside if os.path.isdir(inside) else path
+        return Tree(path, folder, branch, is_new=True, new_branch=new_branch)
 
     def undo(self, tree: Tree) -> None:
         """Take back what `make` made, as far as nobody has put anything into it; never an error."""

@@ -21,11 +21,10 @@ def before_complete(question: Question) -> list[Finding]:
 def _own_claims(question: Question) -> Iterator[Finding]:
     for claim in leases.own_claims(question.state, question.tool, question.session_id):
         if leases.binds(claim, question.now_ms):
-            what = " ".join((*claim.paths, *claim.resources)) or f"step {claim.step}"
             yield Finding(
                 "owned-active-claim",
                 STOP,
-                f"{question.tool} still holds {what}",
+                f"{question.tool} still holds {leases.told(claim)}",
                 path=claim.paths[0] if claim.paths else None,
                 fact_id=claim.claim_id,
                 owner=claim.tool,

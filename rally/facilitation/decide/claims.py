@@ -87,6 +87,7 @@ def _asked_for(wanted: Claim) -> str:
     flags += [("run", wanted.run)] if wanted.run else []
     flags += [("step", wanted.step)] if wanted.step else []
     flags += [("mode", "shared")] if wanted.shared else []
+    flags += [("session-id", wanted.session_id)] if wanted.session_id else []
     return " ".join(f"--{name} {quote(value)}" for name, value in flags)
 
 

@@ -85,7 +85,7 @@ class Context:
         if fact.kind not in kinds:
             raise UsageError(
                 "wrong-kind",
-                f"{flag} {asked_id} is a {fact.kind}, not a {' or a '.join(kinds)}",
+                f"{flag} {asked_id} is of kind {fact.kind}, and must be of kind {' or '.join(kinds)}",
                 hint=f"rally log --kind {kinds[0]}",
             )
         return fact

@@ -70,7 +70,9 @@ def lead(context: Context, asked: Asked) -> Decision:
     present = context.state.tools.get(target) if target else None
     if target and (present is None or not present.present):
         decision.warnings.append(
-            warning("not-entered", f"{target} is not in the room; nobody may sit on the lead's seat")
+            warning(
+                "not-entered", f"{target} is not in the room; nobody may sit on the lead's seat"
+            )
         )
     return decision
 

@@ -11,6 +11,7 @@ from typing import Any
 from rally.facilitation.decide import claims, dialogue, presence, standbys
 from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
+from rally.facilitation.state import leases
 from rally.model.clock import from_rfc3339, to_rfc3339
 from rally.model.durations import format_duration
 from rally.model.errors import Refused
@@ -109,6 +110,19 @@ def replay_of(context: Context, asked: Asked) -> Fact | None:
         if told.get(name) != now_told.get(name):
             raise _key_conflict(str(key), first, name)
     return first
+
+
+def replay_warnings(context: Context, first: Fact) -> list[dict[str, str]]:
+    """What whoever repeats a command should know: a claim that was granted then may be over now."""
+    if first.kind != "claim":
+        return []
+    claim = context.state.claims.get(first.event_id)
+    if claim is not None and leases.binds(claim, context.now_ms):
+        return []
+    message = (
+        f"{first.event_id} has ended since; it holds nothing any more (claim with a new --key)"
+    )
+    return [warning("claim-ended", message)]
 
 
 def _offset(doc: dict[str, Any], instant: str) -> int:

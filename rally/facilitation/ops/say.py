@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rally.facilitation.decide.context import Context
+from rally.facilitation.decide.context import Context, warning
 from rally.facilitation.intake import Asked, admit
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import Ask, Reply
@@ -49,14 +49,16 @@ async def enter(ask: Ask) -> Reply:
     )  # fmt: skip
     before = earlier[0].seq if earlier else 0
     watched = tuple(asked.content.get("paths", ()))
-    lens = rooms.Lens(paths=watched)
     news = await service.ledger.select(
         FactQuery(
             exclude_kinds=NO_NEWS, not_tool=asked.tool, since_seq=before, until_seq=fact.seq,
-            newest_first=True, limit=ATTENTION_MAX, hide_retracted=True,
-            where=(lambda one: not one.paths or lens.sees(one)) if watched else None,
+            newest_first=True, limit=ATTENTION_MAX + 1, hide_retracted=True,
         )
     )  # fmt: skip
+    warnings = said.warnings
+    if len(news) > ATTENTION_MAX and before:
+        more = f"more is new than these {ATTENTION_MAX} (rally log --since {before} --limit 0)"
+        warnings = [*warnings, warning("more-news", more)]
     data = await service.read(
         lambda context: rooms.enter(
             context.state,
@@ -65,10 +67,10 @@ async def enter(ask: Ask) -> Reply:
             context.now_ms,
             root=service.root,
             cursor=(before, fact.seq),
-            news=news[::-1],
+            news=news[ATTENTION_MAX - 1 :: -1],
         )
     )
-    return Reply({**data, "fact": fact.doc}, said.warnings)
+    return Reply({**data, "fact": fact.doc}, warnings)
 
 
 async def leave(ask: Ask) -> Reply:

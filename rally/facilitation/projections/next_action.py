@@ -192,11 +192,10 @@ def _claims(
     for claim in leases.own_claims(state, tool, session_id):
         if not leases.binds(claim, now_ms):
             continue
-        what = " ".join((*claim.paths, *claim.resources)) or f"step {claim.step}"
         yield Candidate(
             "continue_claim",
             (2, 0, claim.seq),
-            f"you hold {what}",
+            f"you hold {leases.told(claim)}",
             claim.fact,
             _work_commands(tool, claim),
             completion=("artifact", True, True),

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rally.facilitation.state.room import RoomState
 
 
+TOLD_MAX = 5
+
+
 class Holding(NamedTuple):
     """One overlap found: what was asked, what is held, by which claim.
 
@@ -37,6 +40,15 @@ def owns(claim: Claim, tool: str, session_id: str | None) -> bool:
 def binds(claim: Claim, now_ms: int) -> bool:
     """Contract C6: a claim binds until its lease is over; from then on it is `lapsed`."""
     return claim.expires_ms > now_ms
+
+
+def told(claim: Claim) -> str:
+    """What a claim holds, in a few words of a message."""
+    names = (*claim.paths, *claim.resources)
+    if not names:
+        return f"step {claim.step}"
+    more = f" and {len(names) - TOLD_MAX} more" if len(names) > TOLD_MAX else ""
+    return ", ".join(names[:TOLD_MAX]) + more
 
 
 def overlaps(
