@@ -21,10 +21,16 @@ $(STAMP): pyproject.toml bin/rally
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP)
+# Byte code as an installed rally has it, also where the environment forbids writing it on import:
+# without it every process of the demo and the tests starts several times more slowly.
+.PHONY: bytecode
+bytecode: $(STAMP)
+	@$(BIN)/python -m compileall -q rally
+
+demo: bytecode
 	@$(BIN)/python demo/run.py
 
-test: $(STAMP)
+test: bytecode
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP)
@@ -34,7 +40,7 @@ lint: $(STAMP)
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m rally.cli.reference --check docs
 
-bench: $(STAMP)
+bench: bytecode
 	@$(BIN)/python -m benchmarks
 
 docs: $(STAMP)

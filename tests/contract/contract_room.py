@@ -108,6 +108,7 @@ class World:
             "GIT_CONFIG_SYSTEM": os.devnull,
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(REPOSITORY),
+            "RALLY_IDLE_EXIT": "2m",  # a run that is killed leaves no daemon for long
         }
         (folder / "home").mkdir()
         self._rooms = 0

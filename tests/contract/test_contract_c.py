@@ -171,15 +171,14 @@ def test_overlap_is_the_same_in_every_command_and_both_ways_round(
 ) -> None:
     """C2: claim, check and release; equal, above on a segment boundary, or wildcards that meet."""
     for mine, yours in ((one, other), (other, one)):
-        held = warm.say("claim", "a", path=mine)
+        warm.say("claim", "a", path=mine)
         assert ("claimed-path" in codes(warm.check("b", yours))) is expected
         asked = warm.run("say", "claim", "--tool", "b", "--path", yours, "--json")
         assert asked.code == (3 if expected else 0), asked
         released = warm.run("say", "release", "--tool", "a", "--path", yours)
         assert released.code == (0 if expected else 2), released
-        for who in ("a", "b"):
+        for who in () if expected else ("a", "b"):
             warm.run("leave", "--tool", who)
-        assert held["seq"]
 
 
 def test_resources_overlap_when_equal(warm: Room) -> None:

@@ -18,7 +18,7 @@ OPTION = "@rally_session"
 # programs can choose stands last, where a separator in it does no harm.
 _FIELDS = (
     *("pane_id", "pane_dead", "pane_dead_status", "pane_dead_signal", "pane_pid", "pane_in_mode"),
-    *("pid", OPTION, "pane_tty", "pane_current_command"),
+    *("pid", OPTION, "pane_current_command"),
 )
 FORMAT = "|".join(f"#{{{field}}}" for field in _FIELDS)
 
@@ -46,7 +46,6 @@ class Pane:
     in_mode: bool
     server: int
     session_id: str
-    tty: str
     command: str
 
     @property
@@ -62,10 +61,10 @@ def parse_pane(line: str) -> Pane | None:
     parts = line.split("|", len(_FIELDS) - 1)
     if len(parts) != len(_FIELDS) or not parts[0].startswith("%"):
         return None
-    pane, dead, status, signal, pid, in_mode, server, session_id, tty, command = parts
+    pane, dead, status, signal, pid, in_mode, server, session_id, command = parts
     return Pane(
         pane, dead == "1", _number(status), _number(signal), _number(pid) or 0, in_mode not in ("", "0"),
-        _number(server) or 0, session_id, tty, command,
+        _number(server) or 0, session_id, command,
     )  # fmt: skip
 
 

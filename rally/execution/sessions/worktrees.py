@@ -14,7 +14,7 @@ from shlex import quote
 
 from rally.execution.git import clean_env
 from rally.execution.process import run_captured
-from rally.facilitation.repository import Repository, find_repository
+from rally.facilitation.repository import find_repository
 from rally.model.errors import Failure, Refused, UsageError
 from rally.model.visible import visible
 
@@ -177,5 +177,5 @@ def _complaint(text: str) -> str:
 
 def has_repository(root: str) -> bool:
     """Whether the room is in a git working tree."""
-    repository: Repository | None = find_repository(root)
+    repository = find_repository(root)
     return repository is not None and repository.top is not None
