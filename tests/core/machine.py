@@ -63,6 +63,10 @@ class RoomMachine(RuleBasedStateMachine):
         fact = (fitting or self.facts)[-1 - pick // 2 % len(fitting or self.facts)]
         return str(fact["seq"] if pick % 2 else fact["event_id"])
 
+    def pick_or_none(self, pick: int | None) -> str | None:
+        """The id or seq of any fact, where there is a pick."""
+        return None if pick is None else self.pick(pick)
+
     def subject(self) -> str:
         """A text that nothing else has."""
         self.subjects += 1

@@ -35,6 +35,7 @@ callers = st.tuples(st.sampled_from(TOOLS), st.sampled_from([None, "s1", "s2"]))
 doors = st.integers(0, 1)
 picks = st.integers(0, 15)
 maybe_picks = st.one_of(st.none(), picks)
+rare_picks = st.sampled_from([*[None] * 20, 0, 1, 2, 3])
 path_lists = st.lists(st.sampled_from(PATHS), min_size=1, max_size=2, unique=True)
 maybe_paths = st.one_of(st.just([]), path_lists)
 ttls = st.sampled_from(["30s", "90s", "30m", "2h"])
@@ -62,9 +63,13 @@ class Life(RoomMachine):
         for caller in inside:
             self.say(0, Wish("enter", caller))
 
-    @rule(door=doors, caller=callers, inside=st.sampled_from([True, True, False]), key=keys)
-    def come_or_go(self, door: int, caller: Party, inside: bool, key: str | None) -> None:
-        self.say(door, Wish("enter" if inside else "leave", caller, given(key=key)))
+    @rule(door=doors, caller=callers, inside=st.sampled_from([True, True, False]), key=keys,
+          ref=rare_picks)  # fmt: skip
+    def come_or_go(
+        self, door: int, caller: Party, inside: bool, key: str | None, ref: int | None
+    ) -> None:
+        wanted = given(key=key, ref=self.pick_or_none(ref))
+        self.say(door, Wish("enter" if inside else "leave", caller, wanted))
 
     @rule(door=doors, caller=callers, to=tools,
           action=st.sampled_from(["take", "take", "give", "drop", "mission"]))  # fmt: skip
@@ -79,9 +84,10 @@ class Life(RoomMachine):
 
     # -- claims --------------------------------------------------------------------------------
 
-    @rule(door=doors, caller=callers, paths=path_lists, ttl=ttls, key=keys, mode=modes, step=steps)
-    def claim(self, door: int, caller: Party, **asked: Any) -> None:
-        self.say(door, Wish("claim", caller, given(**asked)))
+    @rule(door=doors, caller=callers, paths=path_lists, ttl=ttls, key=keys, mode=modes, step=steps,
+          ref=rare_picks)  # fmt: skip
+    def claim(self, door: int, caller: Party, ref: int | None, **asked: Any) -> None:
+        self.say(door, Wish("claim", caller, given(ref=self.pick_or_none(ref), **asked)))
 
     @rule(door=doors, caller=callers, resource=st.sampled_from([None, "port:1", "gpu"]), step=steps,
           paths=maybe_paths, mode=modes)  # fmt: skip
@@ -106,9 +112,9 @@ class Life(RoomMachine):
         self.compare_in_the_ledgers_order(wishes, answers)
 
     @precondition(lambda self: self.has("claim"))
-    @rule(door=doors, caller=callers)
-    def renew(self, door: int, caller: Party) -> None:
-        self.say(door, Wish("renew", caller))
+    @rule(door=doors, caller=callers, ref=rare_picks)
+    def renew(self, door: int, caller: Party, ref: int | None) -> None:
+        self.say(door, Wish("renew", caller, given(ref=self.pick_or_none(ref))))
 
     @precondition(lambda self: self.has("claim"))
     @rule(door=doors, caller=callers, pick=picks, force=st.booleans())
@@ -198,10 +204,11 @@ class Life(RoomMachine):
         wanted = given(subject=self.subject(), target=to, ref=ref, **asked)
         self.say(door, Wish("artifact", caller, wanted))
 
-    @rule(door=doors, caller=callers, paths=maybe_paths, step=steps, key=keys,
+    @rule(door=doors, caller=callers, paths=maybe_paths, step=steps, key=keys, ref=rare_picks,
           kind=st.sampled_from(["blocker", "blocker", "risk", "note", "lesson"]))  # fmt: skip
-    def remark(self, door: int, caller: Party, kind: str, **asked: Any) -> None:
-        self.say(door, Wish(kind, caller, given(subject=self.subject(), **asked)))
+    def remark(self, door: int, caller: Party, kind: str, ref: int | None, **asked: Any) -> None:
+        wanted = given(subject=self.subject(), ref=self.pick_or_none(ref), **asked)
+        self.say(door, Wish(kind, caller, wanted))
 
     @precondition(lambda self: any("key" in fact for fact in self.facts))
     @rule(door=doors, pick=picks, other=st.booleans())

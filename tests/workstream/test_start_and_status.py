@@ -224,6 +224,7 @@ async def test_two_starts_at_once_register_the_run_once(desk: Desk) -> None:
     answers = await asyncio.gather(*(start() for _ in calls))
     assert sorted(len(one["registered"]) for one in answers) == [0] * 7 + [3]
     assert len(await desk.facts()) == 4
+    assert len({one["fact"]["event_id"] for one in answers}) == 1
 
 
 async def start_params(desk: Desk) -> Doc:

@@ -149,7 +149,6 @@ def release(context: Context, asked: Asked) -> Decision:
             raise nothing_to_release(context, asked)
         return Decision([content])
     fact = context.known_kind(asked.content["ref"], "--ref", ("claim",))
-    content["ref"] = fact.event_id
     content.pop("paths", None)
     held = context.state.claims.get(fact.event_id)
     if held is None:

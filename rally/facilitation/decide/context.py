@@ -56,8 +56,11 @@ class Context:
         return content
 
     def begin(self, asked: Asked) -> dict[str, Any]:
-        """The fact that was asked for, as far as it needs no decision."""
-        return {**self.base(asked.kind, asked.tool, asked.session_id), **asked.content}
+        """The fact that was asked for, as far as it needs no decision; a `ref` by seq becomes an id."""
+        content = {**self.base(asked.kind, asked.tool, asked.session_id), **asked.content}
+        if "ref" in content and (fact := self.past.fact(content["ref"])) is not None:
+            content["ref"] = fact.event_id
+        return content
 
     def known(self, asked_id: str, flag: str, *, durable: bool = False) -> Fact:
         """The fact with this id or seq.

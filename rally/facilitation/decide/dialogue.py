@@ -25,8 +25,6 @@ def handoff(context: Context, asked: Asked) -> Decision:
     content.setdefault("intent", "work")
     if ack_within_ms := asked.options.get("ack_within_ms"):
         content["ack_by"] = to_rfc3339(context.now_ms + ack_within_ms)
-    if "ref" in content:
-        content["ref"] = context.known(content["ref"], "--ref").event_id
     if "claim" in content:
         fact = context.known_kind(content["claim"], "--claim", ("claim",))
         content["claim"] = fact.event_id
@@ -61,7 +59,6 @@ def receipt(context: Context, asked: Asked) -> Decision:
     """
     fact = context.known_kind(asked.content["ref"], "--ref", ("handoff", "artifact"))
     content = context.begin(asked)
-    content["ref"] = fact.event_id
     _check_addressee(context, asked, fact)
     open_handoff = context.state.handoffs.get(fact.event_id)
     if fact.kind == "handoff" and open_handoff is None:
@@ -122,7 +119,6 @@ def resolve(context: Context, asked: Asked) -> Decision:
         asked.content["ref"], "--ref", ("blocker", "risk", "handoff", "artifact")
     )
     content = context.begin(asked)
-    content["ref"] = fact.event_id
     state = context.state
     if fact.kind == "handoff":
         if asked.tool not in (fact.tool, fact.doc["target"]) and fact.doc["target"] != "all":
@@ -164,8 +160,6 @@ def artifact(context: Context, asked: Asked) -> Decision:
         UsageError: `unknown-id`; `missing-field` or `nothing-to-release` for `--release`.
     """
     content = context.begin(asked)
-    if "ref" in content:
-        content["ref"] = context.known(content["ref"], "--ref").event_id
     decision = Decision([content])
     if not asked.options.get("release"):
         return decision
@@ -205,7 +199,7 @@ def decision(context: Context, asked: Asked) -> Decision:
             hint="--status binding", details={"choices": ["binding", "advisory"]},
         )  # fmt: skip
     if "ref" in content:
-        content["ref"] = context.known_kind(content["ref"], "--ref", ("decision",)).event_id
+        context.known_kind(content["ref"], "--ref", ("decision",))
     return Decision([content])
 
 
@@ -250,7 +244,6 @@ def retract(context: Context, asked: Asked) -> Decision:
 def retraction(context: Context, asked: Asked, fact: Fact) -> dict[str, Any]:
     """The retract fact; it belongs to the run and step of what it withdraws."""
     content = context.begin(asked)
-    content["ref"] = fact.event_id
     for name in ("run", "step"):
         if name not in content and name in fact.doc:
             content[name] = fact.doc[name]

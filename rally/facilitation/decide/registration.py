@@ -29,11 +29,13 @@ class History:
     """What the ledger said of a run's registrations when it was asked.
 
     Attributes:
+        seen_to: everything up to this seq was looked at; later facts may have been.
         run: the `run` fact in force, if there is one.
         tasks: the task fact in force of each id.
         withdrawn: ids whose registration was withdrawn and not repeated.
     """
 
+    seen_to: int = 0
     run: Fact | None = None
     tasks: dict[str, Fact] = field(default_factory=dict)
     withdrawn: set[str] = field(default_factory=set)

@@ -20,10 +20,7 @@ from rally.model.fact import Fact
 
 def plain(context: Context, asked: Asked) -> Decision:
     """A fact that needs no permission; what it refs must exist."""
-    content = context.begin(asked)
-    if "ref" in content:
-        content["ref"] = context.known(content["ref"], "--ref").event_id
-    return Decision([content])
+    return Decision([context.begin(asked)])
 
 
 DECIDERS: dict[str, Callable[[Context, Asked], Decision]] = {
@@ -55,6 +52,9 @@ def decide(context: Context, asked: Asked) -> Decision:
     Raises:
         UsageError, Refused: nothing is to be appended.
     """
+    if "ref" in asked.content:  # words that are wrong are said to be so before anything is refused
+        flag = "--ref-standby" if asked.kind == "wake" else "--ref"
+        context.known(asked.content["ref"], flag)
     decision = DECIDERS[asked.kind](context, asked)
     if asked.kind not in ("enter", "leave", "lead", "mission"):
         known = context.state.tools.get(asked.tool)
@@ -138,7 +138,7 @@ def _key_conflict(key: str, first: Fact, name: str) -> Refused:
     )
 
 
-def as_stored(context: Context, asked: Asked) -> dict[str, Any]:  # noqa: C901 (one arm per kind)
+def as_stored(context: Context, asked: Asked) -> dict[str, Any]:
     """What the fact of a wish would hold, whatever the state says about it by now."""
     if asked.kind == "standby":
         return standbys.standby(context, asked).contents[0]
@@ -146,9 +146,8 @@ def as_stored(context: Context, asked: Asked) -> dict[str, Any]:  # noqa: C901 (
         return dialogue.retraction(context, asked, context.known(asked.content["ref"], "--ref"))
     content = context.begin(asked)
     options = asked.options
-    for name in ("ref", "claim"):
-        if name in content and (fact := context.past.fact(content[name])) is not None:
-            content[name] = fact.event_id
+    if "claim" in content and (fact := context.past.fact(content["claim"])) is not None:
+        content["claim"] = fact.event_id
     match asked.kind:
         case "claim":
             content.setdefault("mode", "exclusive")

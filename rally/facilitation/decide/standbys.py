@@ -21,8 +21,6 @@ def standby(context: Context, asked: Asked) -> Decision:
             without `--run`.
     """
     content = context.begin(asked)
-    if "ref" in content:
-        content["ref"] = context.known(content["ref"], "--ref").event_id
     if (wake_after := asked.options.get("wake_after")) is not None:
         wake_ms = parse_instant_ms(wake_after, context.now_ms, name="--wake-after")
         if not 0 <= wake_ms <= context.now_ms + WAKE_AFTER_MS_MAX:
@@ -64,7 +62,6 @@ def wake(context: Context, asked: Asked) -> Decision:
     """
     fact = context.known_kind(asked.content["ref"], "--ref-standby", ("standby",))
     content = context.begin(asked)
-    content["ref"] = fact.event_id
     if fact.event_id not in context.state.standbys:
         raise Refused(
             "already-closed", f"standby {fact.event_id} has ended already",

@@ -98,7 +98,10 @@ async def start(ask: Ask) -> Reply:
     run_id = run.content["run"]
     for _ in range(_LOOKS_MAX):
         history = await _history(ask.service, run_id)
-        run.content["key"] = await _key(ask.service, run_id, history.run)
+        key = await _key(ask.service, run_id, history)
+        if key is None:
+            continue
+        run.content["key"] = key
         # Only what is new is asked of the past; of two thousand tasks that landed long ago, history
         # knows all that matters.
         unknown = [one for one in tasks if one.content["step"] not in history.tasks]
@@ -153,9 +156,10 @@ async def _submit(
 
 async def _history(service: RoomService, run_id: str) -> History:
     """What the ledger says of the run's registrations."""
+    head = await service.ledger.head()
     facts = await service.ledger.select(FactQuery(kinds=REGISTRATIONS, run=run_id))
     gone = await service.ledger.retracted([fact.event_id for fact in facts])
-    known = History()
+    known = History(head.seq)
     for fact in facts:
         if fact.get("trust") == "untrusted":
             continue
@@ -169,11 +173,17 @@ async def _history(service: RoomService, run_id: str) -> History:
     return known
 
 
-async def _key(service: RoomService, run_id: str, started: Fact | None) -> str:
-    """The key of the run fact in force, or else one that no fact has."""
-    if started is not None and started.get("key"):
-        return str(started.doc["key"])
+async def _key(service: RoomService, run_id: str, history: History) -> str | None:
+    """The key of the run fact in force, or else one that no fact has.
+
+    None: a start that the history does not know has a key already; the history is to be read again.
+    Another key instead would let both of them start the run.
+    """
+    if history.run is not None and history.run.get("key"):
+        return str(history.run.doc["key"])
     key = f"run:{run_id}"
     while found := (await service.ledger.by_key([key])).get(key):
+        if found.seq > history.seen_to:
+            return None
         key = f"run:{run_id}~{found.event_id}"
     return key
