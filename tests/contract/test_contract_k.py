@@ -163,6 +163,16 @@ def test_outside_claim_of_the_step_is_a_stop(warm: Room) -> None:
     assert "outside-claim" not in codes(warm.check("a", "src/x", run="r", step="s"))
 
 
+def test_outside_the_claim_of_whoever_has_the_step(warm: Room) -> None:
+    """K2 `outside-claim`: the step named has a claim, whoever holds it."""
+    warm.by_daemon.say("claim", "a", run="r", step="s", path="src")
+    assert severity(warm.check("b", "lib/x", run="r", step="s"), "outside-claim") == "stop"
+    assert "outside-claim" not in codes(warm.check("b", "src/x", run="r", step="s"))
+    assert "outside-claim" not in codes(warm.check("b", "lib/x", run="r", step="t"))
+    warm.by_daemon.say("claim", "a", run="r", step="look")
+    assert severity(warm.check("b", "lib/x", run="r", step="look"), "outside-claim") == "stop"
+
+
 def test_outside_all_claims_is_a_warning(warm: Room) -> None:
     """K2 `outside-claim`: warn when the caller holds claims and none covers the path."""
     warm.by_daemon.say("claim", "a", path="src/a")

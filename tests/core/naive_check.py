@@ -39,12 +39,17 @@ def before_write(history: History, asked: Question, now_ms: int) -> set[Finding]
         for one in history.live_claims(now_ms)
         if same_owner(one.owner(), asked.caller) and asked.step and step_of(one.claim) == asked.step
     ]
+    strangers = [
+        one
+        for one in history.live_claims(now_ms)
+        if asked.step and step_of(one.claim) == asked.step and one not in step
+    ]
     read_only = step and not any(one.claim.get("paths") for one in step)
     for path in asked.paths:
         if read_only or registered_read_only(history, asked.step):
             found.add(("read-only-step", "stop", path, None))
         found |= others(history, asked.caller, path, now_ms)
-        found |= ours(asked, path, mine, step)
+        found |= ours(asked, path, mine, step, strangers if not step else [])
         if any(code == "claimed-path" and at == path for code, _, at, _ in found):
             found.discard(("unclaimed-path", "info", path, None))
     return found
@@ -105,14 +110,18 @@ def others(history: History, caller: Party, path: str, now_ms: int) -> set[Findi
     return found
 
 
-def ours(asked: Question, path: str, mine: list[Life], step: list[Life]) -> set[Finding]:
-    """Whether the caller's own claims cover a path."""
+def ours(
+    asked: Question, path: str, mine: list[Life], step: list[Life], strangers: list[Life]
+) -> set[Finding]:
+    """Whether the caller's own claims, or those of whoever has its step, cover a path."""
 
     def covered(lives: list[Life]) -> bool:
         return any(covers(held, path) for life in lives for held in life.claim.get("paths", []))
 
     found: set[Finding] = set()
     if step and any(one.claim.get("paths") for one in step) and not covered(step):
+        found.add(("outside-claim", "stop", path, None))
+    elif strangers and not covered(strangers):
         found.add(("outside-claim", "stop", path, None))
     elif mine and not covered(mine):
         found.add(("outside-claim", "warn", path, None))

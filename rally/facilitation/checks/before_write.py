@@ -6,7 +6,7 @@ They share the rules in `state.leases`, so a check never disagrees with a claim.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from rally.facilitation.checks.finding import INFO, STOP, WARN, Finding, Question
@@ -230,10 +230,41 @@ def _covered_by_own(question: Question, path: str) -> bool:
     )
 
 
+def _what(held: Sequence[str]) -> str:
+    """The first paths of a claim, in brackets; nothing where it has none."""
+    return f" ({', '.join(held[:3])}{', …' if len(held) > 3 else ''})" if held else ""
+
+
+def _others_step_claim(question: Question, path: str) -> Claim | None:
+    """What somebody else holds the step with, unless it covers the path (that is a finding already)."""
+    if question.step is None:
+        return None
+    holders = [
+        holding.claim
+        for holding in leases.overlaps(question.state, step=question.step)
+        if leases.binds(holding.claim, question.now_ms)
+        and not leases.owns(holding.claim, question.tool, question.session_id)
+    ]
+    return holders[0] if holders and not _covered(holders, path) else None
+
+
 def outside_claim(question: Question, path: str) -> Iterator[Finding]:
-    """The caller's claims are elsewhere: a stop when it named its step, else a warning."""
+    """The claims are elsewhere: a stop when the step that was named has one, else a warning."""
     step_claims = _step_claims(question)
     of_step = any(claim.paths for claim in step_claims)
+    if not step_claims and (other := _others_step_claim(question, path)) is not None:
+        assert question.step is not None
+        yield Finding(
+            "outside-claim",
+            STOP,
+            f"{path} is outside step {question.step[1]} of run {question.step[0]}, which "
+            f"{other.tool} holds{_what(other.paths)}",
+            path=path,
+            fact_id=other.claim_id,
+            owner=other.tool,
+            hint=_claim_hint(question.tool, path),
+        )
+        return
     if of_step:
         if _covered(step_claims, path):
             return
@@ -249,8 +280,7 @@ def outside_claim(question: Question, path: str) -> Iterator[Finding]:
     yield Finding(
         "outside-claim",
         STOP if of_step else WARN,
-        f"{path} is outside what {question.tool} claims ({', '.join(held[:3])}"
-        f"{', …' if len(held) > 3 else ''})",
+        f"{path} is outside what {question.tool} claims{_what(held)}",
         path=path,
         fact_id=fact_id,
         owner=question.tool,
