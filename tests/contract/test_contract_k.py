@@ -173,6 +173,17 @@ def test_outside_the_claim_of_whoever_has_the_step(warm: Room) -> None:
     assert severity(warm.check("b", "lib/x", run="r", step="look"), "outside-claim") == "stop"
 
 
+def test_a_claim_of_many_paths_is_one_finding(warm: Room) -> None:
+    """K2: what is in the way is named once, by the first of its paths that are met."""
+    warm.by_daemon.data(
+        "say", "claim", "--tool", "a", *(w for n in range(200) for w in ("--path", f"src/{n:03}"))
+    )
+    warm.by_daemon.say("claim", "c", path="lib")
+    found = [one for one in warm.check("b", ".")["findings"] if one["code"] == "claimed-path"]
+    assert [one["owner"] for one in found] == ["a", "c"]
+    assert "src/000" in found[0]["message"]
+
+
 def test_outside_all_claims_is_a_warning(warm: Room) -> None:
     """K2 `outside-claim`: warn when the caller holds claims and none covers the path."""
     warm.by_daemon.say("claim", "a", path="src/a")

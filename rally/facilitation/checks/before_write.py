@@ -106,8 +106,10 @@ def _overlapping(question: Question, path: str, *, own: bool) -> list[leases.Hol
         for holding in leases.overlaps(question.state, paths=(path,))
         if leases.owns(holding.claim, question.tool, question.session_id) is own
     ]
-    found.sort(key=lambda holding: (holding.claim.seq, holding.held))
-    return found
+    found.sort(key=lambda holding: (holding.claim.seq, holding.held), reverse=True)
+    # One finding for each claim, however many of its patterns are met: a claim may hold a thousand.
+    first = {holding.claim.claim_id: holding for holding in found}
+    return list(reversed(first.values()))
 
 
 def claimed_path(question: Question, path: str) -> list[Finding]:
