@@ -49,6 +49,7 @@ async def flood(path: Path) -> None:
 
 async def look(path: Path) -> None:
     """Read, and try to append, as somebody who may not write there."""
+    path.as_uri()  # it imports late, and the interpreter may be readable for root alone
     if os.access(path.parent, os.W_OK):  # nothing is read-only for root
         os.setgroups([])
         os.setgid(NOBODY)
