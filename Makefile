@@ -7,7 +7,7 @@ STAMP = $(VENV)/.installed
 .PHONY: demo test lint bench docs clean help
 
 help:
-	@echo "make demo   set everything up and watch four agents share one repository"
+	@echo "make demo   set everything up and watch agents share one repository"
 	@echo "make test   set everything up and run all tests"
 	@echo "make lint   formatting, lint, types, import contracts, generated docs"
 	@echo "make bench  the speed table, each figure a ratio taken in one run"

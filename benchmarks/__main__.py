@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rally
-from benchmarks import connections, history, processes, watch_latency
+from benchmarks import connections, history, plans, processes, watch_latency
 from benchmarks.rooms import Bench
 from benchmarks.table import Row, show
 
@@ -22,6 +22,8 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "history": history.history,
     "crowded": history.crowded,
     "watch": watch_latency.wakes,
+    "take": plans.take,
+    "lint": plans.lint,
 }
 
 

@@ -12,9 +12,12 @@ Side = Callable[[int], float]
 AsyncSide = Callable[[int], Awaitable[object]]
 
 
-def process_ms(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> float:
+def process_ms(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdin: str = os.devnull
+) -> float:
     """Milliseconds from starting a process to having its exit code; its output goes nowhere."""
-    quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    files = (stdin, os.devnull, os.devnull)
+    quiet = [(os.POSIX_SPAWN_OPEN, fd, file, os.O_RDWR, 0) for fd, file in enumerate(files)]
     home = Path.cwd()
     os.chdir(cwd)
     try:

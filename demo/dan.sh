@@ -1,5 +1,5 @@
 #!/bin/sh
-# dan adds a test, and asks ada to look at it.
+# dan adds a test, and asks eve to look at it, if there is an eve.
 . "$(dirname "$0")/agents.sh"
 quiet rally enter --role tester --path tests
 quiet rally say claim --path tests/test_demo_weeks.py --run demo --step test --parent-step weeks \
@@ -15,4 +15,9 @@ def test_a_week_has_seven_days() -> None:
     assert parse_duration_ms("1w") == parse_duration_ms("7d")
 TEST
 land test tests/test_demo_weeks.py python3 -m pytest -q --no-header -p no:cacheprovider tests/test_demo_weeks.py
+if [ "${DEMO_REVIEWER:-}" ]; then
+    quiet rally say handoff --target "$DEMO_REVIEWER" --intent review --run demo --step test \
+        --path tests/test_demo_weeks.py --subject "does the test for weeks say enough?"
+    say "asked $DEMO_REVIEWER for a review"
+fi
 quiet rally leave

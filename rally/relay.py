@@ -36,14 +36,24 @@ from rally.wire.names import FORWARDED, GIT_PHASES, verb_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Iterator
 
 _SENT_VARIABLES = frozenset((b"NO_COLOR", b"TERM", b"COLUMNS", b"HOME", b"XDG_STATE_HOME"))
 
 # One byte more than any text may have: the verb sees that it is too long.
 INPUT_BYTES_MAX = 1024 * 1024 + 1
-# A daemon that is stuck must not keep its callers for ever. Words that ask for a wait lift it.
+# What a hook is handed may hold a whole file. More than a frame is answered in this process.
+HOOK_INPUT_BYTES_MAX = 32 * 1024 * 1024 + 1
+# A daemon that answers nobody is left after so long a silence: it is asked whether it lives.
+HELLO_S = 1.0
+# One that lives must not keep its callers for ever either. Words that ask for a wait lift it.
 PATIENCE_S = 15.0
+# An agent waits for its hooks, at every write.
+HOOK_PATIENCE_S = 3.0
 _RECEIVE_BYTES = 256 * 1024
+
+# What kind of output was printed first: after it, a second answer would be too much.
+_printed: set[bytes] = set()
 
 # What came of asking, where it was no exit code.
 NOT_BEGUN = -1  # nobody took the request
@@ -51,32 +61,53 @@ OTHER_VERSION = -2  # a daemon of another version refused it, nothing was begun
 LOST = -3  # it was taken, and the answer never came
 LOST_MIDWAY = -4  # the same, after some of the answer was printed
 UNSENDABLE = -5  # it fits no frame, or has no working folder
+STUCK = -6  # a daemon accepts and does not read: the request was taken back, nothing was begun
 
 
 def main() -> None:
     """Run one command line and leave the process with its exit code."""
     open_standard_streams()
     argv = sys.argv[1:]
-    if is_forwarded(argv):
-        try:
-            code = forward(argv)
-        except KeyboardInterrupt:
-            code = 130
-        except OSError as error:
-            emit(2, f"error: the answer cannot be written: {error.strerror}\n".encode())
-            code = 1
-        if code is not None:
-            os._exit(code)
-    from rally.cli.app import main as run_here  # heavy: only without a daemon
+    try:
+        code = _forwarded(argv) if is_forwarded(argv) else None
+        if code is None:
+            from rally.cli.app import main as run_here  # heavy: only without a daemon
 
-    code = run_here(argv)
+            code = run_here(argv)
+            _flush()
+    except KeyboardInterrupt:
+        code = interrupted(argv)
+    os._exit(code)  # taking a hundred modules down would cost a tenth of the command
+
+
+def _forwarded(argv: list[str]) -> int | None:
+    try:
+        return forward(argv)
+    except OSError as error:
+        emit(2, f"error: the answer cannot be written: {error.strerror}\n".encode())
+        return 1
+    except Exception:
+        if verb_of(argv) != "hook":
+            raise
+        return None  # a hook's host is answered in its own way, whatever happens
+
+
+def _flush() -> None:
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:  # it was closed before we began
                 stream.flush()
     except OSError:
         pass  # nobody reads any more
-    os._exit(code)  # taking a hundred modules down would cost a tenth of the command
+
+
+def interrupted(argv: list[str]) -> int:
+    """Tell who asked for JSON that there will be no answer (contract O2); the exit code."""
+    if "--json" in argv and OUT not in _printed:
+        from rally.cli.interrupt import report
+
+        return report(argv)
+    return 130
 
 
 def open_standard_streams() -> None:
@@ -104,17 +135,24 @@ def is_forwarded(argv: list[str]) -> bool:
 def forward(argv: list[str]) -> int | None:
     """The exit code of the command as the daemon ran it; None: run it in this process."""
     stdin = None
-    if any(word == "-" or word.endswith("=-") for word in argv):
-        stdin = read_input()
-    # A command that waits says so by its verb or by an option.
-    waits = verb_of(argv) == "wait" or any(w.startswith(("--wait", "--follow", "-f")) for w in argv)
+    verb = verb_of(argv)
+    patience_s: float | None = PATIENCE_S
+    if verb == "hook":
+        stdin = read_hook_input()
+        patience_s = HOOK_PATIENCE_S
+    else:
+        if any(word == "-" or word.endswith("=-") for word in argv):
+            stdin = read_input(INPUT_BYTES_MAX)
+        # A command that waits says so by its verb or by an option.
+        if verb == "wait" or any(w.startswith(("--wait", "--follow", "-f")) for w in argv):
+            patience_s = None
     request = pack_request(argv, stdin)
-    outcome = ask(request, None if waits else PATIENCE_S)
+    outcome = ask(request, patience_s)
     if outcome >= 0:
         return outcome
     from rally.recover import recover
 
-    return recover(outcome, argv, stdin, lambda: ask(request, None if waits else PATIENCE_S))
+    return recover(outcome, argv, stdin, lambda: ask(request, patience_s))
 
 
 def pack_request(argv: list[str], stdin: bytes | None) -> bytes:
@@ -132,7 +170,7 @@ def pack_request(argv: list[str], stdin: bytes | None) -> bytes:
     flags = (FLAG_COLOUR if is_terminal else "") + ("" if stdin is None else FLAG_INPUT)
     fixed = (__version__.encode(), cwd, b"%d" % _width(is_terminal), flags.encode())
     request = pack_argv(fixed, env, [os.fsencode(word) for word in argv])
-    if len(request) > FRAME_BYTES_MAX:
+    if len(request) > FRAME_BYTES_MAX or len(stdin or b"") > FRAME_BYTES_MAX:
         return b""
     return request if stdin is None else request + pack(INPUT, stdin)
 
@@ -147,18 +185,25 @@ def _width(is_terminal: bool) -> int:
     return int(columns) if columns.isdecimal() and len(columns) < 6 else 0
 
 
-def read_input() -> bytes:
-    """Standard input up to `INPUT_BYTES_MAX`; empty if it is closed."""
-    data = b""
+def read_input(bytes_max: int) -> bytes:
+    """Standard input up to `bytes_max`; empty if it is closed."""
+    pieces = []
+    left = bytes_max
     try:
-        while len(data) < INPUT_BYTES_MAX:
-            piece = os.read(0, INPUT_BYTES_MAX - len(data))
+        while left > 0:
+            piece = os.read(0, min(left, _RECEIVE_BYTES))
             if not piece:
                 break
-            data += piece
+            pieces.append(piece)
+            left -= len(piece)
     except OSError:
         pass
-    return data
+    return b"".join(pieces)
+
+
+def read_hook_input() -> bytes:
+    """What a host hands to a hook. Nobody types that: on a terminal it is missing."""
+    return b"" if os.isatty(0) else read_input(HOOK_INPUT_BYTES_MAX)
 
 
 def ask(request: bytes, patience_s: float | None) -> int:
@@ -175,24 +220,31 @@ def ask(request: bytes, patience_s: float | None) -> int:
     if sock is None:
         return NOT_BEGUN
     try:
-        sock.settimeout(patience_s)
+        sock.settimeout(HELLO_S)
         try:
             sock.sendall(request)
             unsent = False
         except OSError:
             unsent = True  # its daemon may have said why before it closed
-        return _answer(sock, unsent)
+        return _answer(sock, unsent, patience_s)
     finally:
         sock.close()
 
 
-def _answer(sock: socket, unsent: bool) -> int:
+class TakenBackError(OSError):
+    """A silent daemon was left; the argument is the outcome."""
+
+
+def _answer(sock: socket, unsent: bool, patience_s: float | None) -> int:
     decoder = Decoder()
     printed = False
+    pieces = _receive(sock, patience_s)
     while True:
         try:
-            data = sock.recv(_RECEIVE_BYTES)
+            data = next(pieces)
             frames = decoder.feed(data)
+        except TakenBackError as error:
+            return int(error.args[0])
         except (OSError, FrameError) as error:
             # Linux resets exactly those whose request was not read; elsewhere nothing is known.
             unread = isinstance(error, ConnectionResetError) and sys.platform == "linux"
@@ -202,12 +254,31 @@ def _answer(sock: socket, unsent: bool) -> int:
         for kind, payload in frames:
             if kind in (OUT, ERR):
                 printed = True
+                _printed.add(kind)
                 if not emit(1 if kind == OUT else 2, payload) and kind == OUT:
                     return 0
             elif kind == EXIT:
                 return int(payload)
             else:
                 return OTHER_VERSION if kind == VERSION else _no_answer(printed, kind == LEAVING)
+
+
+def _receive(sock: socket, patience_s: float | None) -> Iterator[bytes]:
+    """What the daemon sends, empty at its end; one that stays silent is asked whether it lives."""
+    first = None
+    try:
+        first = sock.recv(_RECEIVE_BYTES)
+    except TimeoutError:
+        from rally.recover import take_back  # nothing is in a hurry any more
+
+        outcome = take_back(sock)
+        if outcome is not None:
+            raise TakenBackError(outcome) from None
+    sock.settimeout(patience_s)
+    if first is not None:
+        yield first
+    while True:
+        yield sock.recv(_RECEIVE_BYTES)
 
 
 def _no_answer(printed: bool, unsent: bool) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from rally.wire import locations
 from rally.wire.locations import (
+    NotAbsoluteError,
     NotPrivateError,
     SocketAddress,
     check_private_dir,
@@ -41,12 +42,11 @@ def test_the_runtime_folder_follows_the_environment(env: dict[str, str], expecte
     assert socket_path(env) == f"{expected}/rallyd.sock"
 
 
-def test_a_relative_runtime_folder_is_made_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The daemon does not run in the folder of the command that started it."""
-    monkeypatch.chdir(tmp_path)
-    assert runtime_dir({"RALLY_RUNTIME_DIR": "run"}) == str(tmp_path / "run")
+def test_a_relative_runtime_folder_is_refused() -> None:
+    """It would be another one, with another daemon, in each folder that a command runs in."""
+    with pytest.raises(NotAbsoluteError):
+        runtime_dir({"RALLY_RUNTIME_DIR": "run"})
+    assert runtime_dir({"RALLY_RUNTIME_DIR": "/run//a/../b/"}) == "/run/b"
 
 
 def test_the_log_goes_to_the_state_home() -> None:

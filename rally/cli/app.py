@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from rally.cli.registry import CLIENT, FACILITATION, build_root
 from rally.cli.run import carry_out, fail, tell, unknown_state
 from rally.cli.terminal import emit, own_call
 from rally.model.clock import Clock, SystemClock
-from rally.model.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, RallyError
+from rally.model.errors import EXIT_FAILURE, EXIT_OK, RallyError, UsageError
+from rally.wire.names import verb_of
 
 if TYPE_CHECKING:
     from rally.cli.call import ArgvCall
@@ -73,9 +74,12 @@ def main(argv: Sequence[str]) -> int:
     # What is logged here would only stand beside the answer, on standard error.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        return _main(list(argv))
+        words = list(argv)
+        return _answer_hook(words) if verb_of(words) == "hook" else _main(words)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        from rally.cli.interrupt import report  # rare
+
+        return report(argv)
     except OutputClosedError:
         return EXIT_OK
     except OSError as error:
@@ -89,6 +93,9 @@ def _main(argv: list[str]) -> int:
     call = own_call(argv)
     try:
         parsed = parse(client_root(), argv, columns=call.width)
+        # The doctor says so itself, among the rest; help and version need no daemon.
+        if parsed.command != "doctor" and not isinstance(parsed.plan, Text):
+            check_runtime_dir(call.env)
     except RallyError as error:
         return fail(call, error, command=command_of(argv), wants_json=says_json(argv))
     except Exception as error:
@@ -99,6 +106,20 @@ def _main(argv: list[str]) -> int:
     if isinstance(parsed.plan, Takeover):
         return parsed.plan.run()
     return _in_loop(parsed, call)
+
+
+def check_runtime_dir(env: Mapping[str, str]) -> None:
+    """Refuse a place of the daemon that is another one in each folder.
+
+    Raises:
+        UsageError: `bad-value`.
+    """
+    chosen = env.get("RALLY_RUNTIME_DIR", "/")
+    if chosen and not chosen.startswith("/"):
+        raise UsageError(
+            "bad-value", f"RALLY_RUNTIME_DIR is {chosen!a}; it must be an absolute path",
+            hint="unset RALLY_RUNTIME_DIR", details={"variable": "RALLY_RUNTIME_DIR"},
+        )  # fmt: skip
 
 
 def _asyncio() -> ModuleType:
@@ -117,13 +138,37 @@ def _asyncio() -> ModuleType:
     return asyncio
 
 
-def _in_loop(parsed: Parsed, call: ArgvCall) -> int:
+def _answer_hook(argv: list[str]) -> int:
+    """A hook's host is answered in time and in its own way, whatever happens."""
+    from rally.cli.hook.deadline import arm, write
+
+    deadline = arm(argv, os.environ)
+    try:
+        call = own_call(argv)
+        parsed = parse(client_root(), argv, columns=call.width)
+        if isinstance(parsed.plan, Text):  # help, for people
+            return tell(call, parsed.plan, command=parsed.command, wants_json=parsed.wants_json)
+        return _in_loop(parsed, call, deadline.met)
+    except Exception as error:
+        if (code := deadline.is_met()) is not None:
+            return code
+        from rally.cli.hook.failing import failed
+        from rally.cli.hook.request import request_in
+
+        return write(failed(request_in(argv), f"{type(error).__name__}: {error}", os.environ))
+
+
+def _in_loop(
+    parsed: Parsed, call: ArgvCall, on_answer: Callable[[int], None] = lambda _: None
+) -> int:
     asyncio = _asyncio()
 
     async def carry_out_and_close() -> int:
         rooms = OwnRooms()
         try:
-            return await carry_out(parsed, call, rooms)
+            code = await carry_out(parsed, call, rooms)
+            on_answer(code)
+            return code
         finally:
             await rooms.close()
 

@@ -19,7 +19,8 @@ class ArgvCall:
             where set.
         width: columns of the caller's terminal, 0 where standard output is none.
         colour: whether standard output is a terminal; `NO_COLOR` and `--no-color` are for the verb.
-        stdin: all of standard input up to 1 MiB and one byte, None where no argument asked for it.
+        stdin: all of standard input up to 1 MiB and one byte (for a hook 32 MiB and one), None where
+            nothing asked for it.
         out: hands over bytes for standard output, at once and in order.
         err: the same for standard error.
         drain: waits until a slow reader has taken most of what was handed over; a verb that streams

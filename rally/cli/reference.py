@@ -1,4 +1,4 @@
-"""docs/cli.md and docs/errors.md, generated from what the program itself goes by.
+"""docs/cli.md, docs/errors.md and docs/man/, generated from what the program itself goes by.
 
 `python -m rally.cli.reference docs` writes them, `--check docs` compares them: exit 1 and their
 names when they are not what would be written.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from rally.cli import manual
 from rally.cli.app import client_root
 from rally.cli.command import VerbGroup
 from rally.facilitation.checks.finding import FINDING_CODES
@@ -19,6 +20,7 @@ from rally.model.errors import CODES
 from rally.model.kinds import FIELD_BY_NAME, KINDS
 
 _WIDTH = 88
+_MANUAL = "man"
 _NOTE = "<!-- Written by `make docs` from the program; changes here are lost. -->"
 _ABOUT_ERRORS = (
     "An error is one line on standard error and a hint beneath it; with `--json` it is the envelope "
@@ -116,7 +118,15 @@ def main(argv: Sequence[str]) -> int:
     """Write the pages, or with `--check` compare them; the exit code."""
     folder = Path(next((word for word in argv if word != "--check"), "docs"))
     pages = {"cli.md": cli_markdown(), "errors.md": errors_markdown()}
-    stale = []
+    pages |= {f"{_MANUAL}/{name}": text for name, text in manual.pages(client_root()).items()}
+    # The page of a command that is no more.
+    stale = [str(page) for page in sorted(folder.glob(f"{_MANUAL}/rally*.1"))
+             if f"{_MANUAL}/{page.name}" not in pages]  # fmt: skip
+    if "--check" not in argv:
+        (folder / _MANUAL).mkdir(exist_ok=True)
+        for name in stale:
+            Path(name).unlink()
+        stale = []
     for name, text in pages.items():
         page = folder / name
         if "--check" not in argv:

@@ -37,6 +37,7 @@ FACILITATION: tuple[Entry, ...] = (
     Entry("show", f"{_HERE}.log:show", "One fact, whole, and what refers to it.", LOOK),
     Entry("whoami", f"{_HERE}.presence:whoami", "How the room sees you.", LOOK),
     Entry("status", f"{_HERE}.room:status", "All rooms of this user.", LOOK),
+    Entry("ui", f"{_HERE}.ui:ui", "The room on one line, for a status bar.", LOOK),
     Entry("dag", f"{_HERE}.dag:dag", "Draw a run: what landed, moves, is stalled, is planned.", FAN_OUT),
     Entry("task", f"{_HERE}.task:task", "Add, list, take, finish or give back tasks of a run.", FAN_OUT),
     Entry("wake-due", f"{_HERE}.inbox:wake_due", "Standbys that should be woken now.", FAN_OUT),
@@ -44,6 +45,7 @@ FACILITATION: tuple[Entry, ...] = (
     Entry("lead", f"{_HERE}.lead:lead", "The lead's seat: show, take, give, drop.", STEER),
     Entry("mission", f"{_HERE}.lead:mission", "Show or set the room's goal.", STEER),
     Entry("check-ci", f"{_HERE}.check:check_ci", "What should not be open when work is merged.", STEER),
+    Entry("hook", f"{_HERE}.hook:hook", "Answer an event of an agent's program.", CARE),
 )  # fmt: skip
 
 CLIENT: tuple[Entry, ...] = (
@@ -60,6 +62,10 @@ CLIENT: tuple[Entry, ...] = (
         "Wake whoever is due, and run a command when something happens.", RUN,
     ),
     Entry("hold", f"{_HERE}.hold:hold", "Run a command while a claim is held.", RUN),
+    Entry(
+        "loop", f"{_HERE}.loop:loop",
+        "Have an agent carry one task out, and land it only when the evidence says so.", RUN,
+    ),
     Entry("run", f"{_HERE}.sessions:run", "Start an agent in tmux.", RUN),
     Entry(
         "sessions", f"{_HERE}.sessions:sessions",
@@ -76,10 +82,13 @@ CLIENT: tuple[Entry, ...] = (
         "Take a tmux pane that is there already as a session.", RUN,
     ),
     Entry("stop", f"{_HERE}.sessions:stop", "End a managed agent.", RUN),
-    Entry("init", f"{_HERE}.ledger:init", "Make a room here.", CARE),
+    Entry("mcp", f"{_HERE}.mcp:mcp", "Serve the room to an agent, as an MCP server.", RUN),
+    Entry("init", f"{_HERE}.init:init", "Make a room here, and tell agents of it.", CARE),
+    Entry("hooks", f"{_HERE}.hooks:hooks", "Have agents ask rally before they write.", CARE),
+    Entry("doctor", f"{_HERE}.doctor:doctor", "What is wrong here, and what puts it right.", CARE),
     Entry("verify", f"{_HERE}.ledger:verify", "Prove that the history is whole.", CARE),
     Entry("daemon", f"{_HERE}.daemon:daemon", "Start, stop and watch the background process.", CARE),
-    Entry("completion", f"{_HERE}.completion:completion", "Print a shell's completion script.", CARE),
+    Entry("completion", f"{_HERE}.completion:completion", "Make a shell complete rally's words.", CARE),
 )  # fmt: skip
 
 _INTRODUCTION = """Rally lets coding agents share a repository without colliding.

@@ -7,6 +7,8 @@ from typing import Any
 from rally.model.errors import UsageError
 
 INPUT_BYTES_MAX = 1024 * 1024
+# What a hook is handed may hold a whole file.
+HOOK_INPUT_BYTES_MAX = 32 * 1024 * 1024
 _FLAGS = {"summary": "--summary", "evidence": "--evidence", "value": "VALUE"}
 
 

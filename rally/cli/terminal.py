@@ -9,10 +9,19 @@ from functools import partial
 
 from rally.cli.call import ArgvCall
 from rally.cli.plan import OutputClosedError, OutputFailedError
-from rally.cli.standard_input import INPUT_BYTES_MAX
+from rally.cli.standard_input import HOOK_INPUT_BYTES_MAX, INPUT_BYTES_MAX
 from rally.wire.names import FORWARDED, verb_of
 
-_READERS = FORWARDED | {"inject"}
+_READERS = FORWARDED | {"inject", "workstream"}
+
+
+# Descriptors that something was written to. One process runs one command.
+_written: set[int] = set()
+
+
+def has_written() -> bool:
+    """Whether any of the answer stands on standard output."""
+    return bool(_written)
 
 
 def own_call(argv: Sequence[str]) -> ArgvCall:
@@ -21,16 +30,20 @@ def own_call(argv: Sequence[str]) -> ArgvCall:
     Standard input is read where a word asks for it, as the relay does.
     """
     is_terminal = os.isatty(1)
+    verb = verb_of(list(argv))
+    stdin = None
+    if verb == "hook":  # nobody types a payload: on a terminal it is missing
+        stdin = b"" if os.isatty(0) else _read_input(HOOK_INPUT_BYTES_MAX)
     # The other verbs read none; the words behind a runner's verb may be another program's.
-    wants_input = verb_of(list(argv)) in _READERS and any(
-        word == "-" or word.endswith("=-") for word in argv
-    )
+    elif verb in _READERS and any(word == "-" or word.endswith("=-") for word in argv):
+        # How long a descriptor may be is judged where it is read.
+        stdin = _read_input(HOOK_INPUT_BYTES_MAX if verb == "workstream" else INPUT_BYTES_MAX)
     return ArgvCall(
         cwd=_folder(),
         env=dict(os.environ),
         width=_width(is_terminal),
         colour=is_terminal,
-        stdin=_read_input() if wants_input else None,
+        stdin=stdin,
         out=partial(emit, 1),
         err=partial(emit, 2),
         drain=_nothing_to_drain,
@@ -44,6 +57,8 @@ def emit(descriptor: int, data: bytes) -> None:
         OutputClosedError: nobody reads standard output any more.
         OutputFailedError: standard output cannot be written (disk full).
     """
+    if descriptor == 1:
+        _written.add(1)
     while data:
         try:
             data = data[os.write(descriptor, data) :]
@@ -81,14 +96,16 @@ def _width(is_terminal: bool) -> int:
     return int(columns) if columns.isdecimal() and len(columns) < 6 else 0
 
 
-def _read_input() -> bytes:
-    data = b""
+def _read_input(bytes_max: int) -> bytes:
+    pieces = []
+    left = bytes_max + 1
     try:
-        while len(data) <= INPUT_BYTES_MAX:
-            piece = os.read(0, INPUT_BYTES_MAX + 1 - len(data))
+        while left > 0:
+            piece = os.read(0, left)
             if not piece:
                 break
-            data += piece
+            pieces.append(piece)
+            left -= len(piece)
     except OSError:
         pass
-    return data
+    return b"".join(pieces)

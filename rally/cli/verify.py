@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rally.cli.plan import Answered, Session
+from rally.cli.progress import progress
 from rally.client.direct import open_client
 from rally.execution import verify as runner
 from rally.model.durations import parse_duration_ms
@@ -16,12 +17,13 @@ from rally.model.text import check_identity, check_tool
 _DAY_MS = 86_400_000
 
 
-def wish_of(params: Mapping[str, Any], root: str) -> runner.Wish:
+def wish_of(params: Mapping[str, Any], root: str, described: runner.Rows = ()) -> runner.Wish:
     """The checked wish.
 
     Args:
         params: as they were typed, the caller filled in.
         root: the room's root.
+        described: the tasks of the descriptor that was named, if one was.
 
     Raises:
         UsageError: whatever is wrong with them.
@@ -45,19 +47,24 @@ def wish_of(params: Mapping[str, Any], root: str) -> runner.Wish:
         dry_run=bool(params.get("dry_run")),
         tool=check_tool(params.get("tool") or runner.TOOL_DEFAULT),
         session_id=check_identity(session_id, "--session-id") if session_id else None,
+        described=described,
     )
 
 
-async def verify_run(session: Session, params: Mapping[str, Any], root: str) -> Answered:
+async def verify_run(
+    session: Session, params: Mapping[str, Any], root: str, described: runner.Rows = ()
+) -> Answered:
     """Verify a run.
 
     Raises:
         RallyError: see `runner.verify`.
     """
-    wish = wish_of(session.params(params, is_caller=True), root)
+    wish = wish_of(session.params(params, is_caller=True), root, described)
     env = {**session.call.env, "RALLY_ROOM": root}
     client = await open_client(env=env, cwd=session.call.cwd)
     try:
-        return await runner.until_told(runner.verify(client, wish, {**os.environ, **env}))
+        with progress(session, bar=True) as line:
+            work = runner.verify(client, wish, {**os.environ, **env}, tell=line.count)
+            return await runner.until_told(work)
     finally:
         await client.close()

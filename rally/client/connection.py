@@ -11,6 +11,7 @@ are those of `rally.facilitation.rooms`; an answer is the operation's main resul
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import itertools
 import os
@@ -23,10 +24,11 @@ from typing import Any, Final, cast
 import orjson
 
 from rally import __version__
-from rally.client.launch import ensure_daemon, replace_daemon
+from rally.client.launch import HELLO_S, ensure_daemon, lock_holder, replace_daemon
 from rally.model.errors import Failure, RallyError, error_from_json
 from rally.wire.door import knock
 from rally.wire.frames import CALL, JSON, LEAVING, Decoder, FrameError, pack
+from rally.wire.locations import socket_path
 
 _SENT_VARIABLES: Final = frozenset({"HOME", "XDG_STATE_HOME"})
 
@@ -69,7 +71,8 @@ class Connection:
                 there is.
 
         Raises:
-            Failure: `no-daemon`; nothing was sent.
+            Failure: `no-daemon`; nothing was asked. `details.silent` where one accepts connections
+                and does not answer.
         """
         env = os.environ if env is None else env
         sent = {
@@ -88,7 +91,7 @@ class Connection:
         cls, env: Mapping[str, str], sent: dict[str, Any], *, any_version: bool
     ) -> Connection | None:
         """A connection; None after what was in its way was, if possible, put right."""
-        knocked = await asyncio.to_thread(knock, env)
+        knocked = await _knock(env)
         if knocked is None:
             if not any_version:
                 await asyncio.to_thread(ensure_daemon, env)
@@ -96,16 +99,26 @@ class Connection:
         sock = socket.socket(fileno=knocked.detach())
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        transport, reader = await loop.create_unix_connection(_Reader, sock=sock)
-        connection = cls(transport, reader, sent)
-        if any_version:
-            return connection
         try:
-            if (await connection.call("ping"))["version"] == __version__:
-                return connection
+            transport, reader = await loop.create_unix_connection(_Reader, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        connection = cls(transport, reader, sent)
+        try:
+            async with asyncio.timeout(HELLO_S):
+                version = (await connection.call("ping"))["version"]
+        except TimeoutError:
+            transport.abort()
+            raise _silent(env) from None
         except RallyError:
             await connection.close()
             return None
+        except BaseException:
+            transport.abort()
+            raise
+        if any_version or version == __version__:
+            return connection
         await connection.close()
         await asyncio.to_thread(replace_daemon, env, __version__)
         return None
@@ -231,6 +244,28 @@ class _Reader(asyncio.Protocol):
         for news in self.waiting.values():
             news.put_nowait(unavailable(self.end))
         self.waiting.clear()
+
+
+async def _knock(env: Mapping[str, str]) -> _socket.socket | None:
+    """`knock` in a thread. Who gives up meanwhile leaves no open connection behind."""
+    knocking = asyncio.get_running_loop().run_in_executor(None, knock, env)
+    try:
+        return await asyncio.shield(knocking)
+    except asyncio.CancelledError:
+        unwanted = await knocking  # at most `KNOCK_S`
+        if unwanted is not None:
+            unwanted.close()
+        raise
+
+
+def _silent(env: Mapping[str, str]) -> Failure:
+    pid = lock_holder(env)
+    return Failure(
+        "no-daemon",
+        f"the daemon accepts connections and does not answer within {HELLO_S:g} s",
+        hint=f"kill -9 {pid}" if pid is not None else "rally doctor",
+        details={"silent": True, "pid": pid, "socket": socket_path(env)},
+    )
 
 
 def unavailable(why: str) -> Failure:

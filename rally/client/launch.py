@@ -18,10 +18,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rally.wire.door import knock
-from rally.wire.frames import DRAIN, VERSION, Decoder, FrameError, pack
-from rally.wire.locations import ensure_private_dir, runtime_dir, state_home
+from rally.wire.frames import CALL, DRAIN, VERSION, Decoder, FrameError, pack
+from rally.wire.locations import LOCK_NAME, ensure_private_dir, runtime_dir, state_home
 
 START_S = 5.0
+# A daemon answers a ping within microseconds, and within this however much it has to do.
+HELLO_S = 2.0
 LOG_NAME = "rallyd.log"
 LOG_BYTES_MAX = 1024 * 1024
 _START_LOCK = "start.lock"
@@ -52,6 +54,44 @@ def replace_daemon(env: Mapping[str, str], version: str) -> bool:
     False: it does not have to leave (it is newer, or systemd's), or no new one can be had.
     """
     return _with_start_lock(env, replace=version)
+
+
+def is_silent(env: Mapping[str, str]) -> bool:
+    """Whether a daemon accepts connections and does not answer a ping within `HELLO_S`."""
+    sock = knock(env)
+    if sock is None:
+        return False
+    try:
+        sock.settimeout(HELLO_S)
+        sock.sendall(pack(CALL, b'{"id": 1, "op": "ping"}'))
+        sock.recv(4096)
+    except TimeoutError:
+        return True
+    except OSError:
+        pass
+    finally:
+        sock.close()
+    return False
+
+
+def lock_holder(env: Mapping[str, str]) -> int | None:
+    """The pid of the process that is this user's daemon, answering or not; None: there is none."""
+    try:
+        lock = os.open(
+            f"{runtime_dir(env)}/{LOCK_NAME}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        )
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        written = os.pread(lock, 32, 0).strip()
+        return int(written) if written.isdigit() else None
+    except OSError:
+        return None
+    finally:
+        os.close(lock)
+    return None
 
 
 def log_path(env: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
@@ -110,7 +111,7 @@ class Conversation(asyncio.Protocol):
             self._take_argv(payload)
         elif kind == frames.INPUT and self._awaiting_input is not None:
             request, self._awaiting_input = self._awaiting_input, None
-            self._start(0, self._run_argv(request, payload))
+            self._start_argv(request, payload)
         elif kind == frames.DRAIN and not self._is_argv:
             self._take_drain(payload.decode("ascii", "replace"))
         else:
@@ -127,7 +128,16 @@ class Conversation(asyncio.Protocol):
         elif request.has_input:
             self._awaiting_input = request
         else:
-            self._start(0, self._run_argv(request, None))
+            self._start_argv(request, None)
+
+    def _start_argv(self, request: ArgvRequest, stdin: bytes | None) -> None:
+        """Begin, unless the caller has gone: it may be doing the same elsewhere by now."""
+        hung_up = select.poll()
+        hung_up.register(self._transport.get_extra_info("socket").fileno(), 0)
+        if hung_up.poll(0):
+            self.close()
+        else:
+            self._start(0, self._run_argv(request, stdin))
 
     def _take_drain(self, version: str) -> None:
         if self._server.is_managed or not is_superseded_by(self._server.version, version):

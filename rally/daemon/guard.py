@@ -3,8 +3,9 @@
 An interpreter audit hook cannot be removed again, and sees every door that Python's own library has
 to a new process. Two doors need more: `_posixsubprocess.fork_exec`, under `subprocess`, raises no
 event of its own and is replaced; and `ctypes`, through which libc could be called, is kept from
-loading. It is a guard against code that forgets the rule, and not a sandbox for hostile extension
-modules: for those the unit file takes the right to execute anything away from the process.
+loading a library and from finding a function in one (what listens to the file system was found before:
+`facilitation.inotify`). It is a guard against code that forgets the rule, and not a sandbox for hostile
+extension modules: for those the unit file takes the right to execute anything away from the process.
 """
 
 from __future__ import annotations

@@ -23,11 +23,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rally.wire.door import knock
-from rally.wire.locations import SocketAddress, ensure_private_dir, runtime_dir, socket_path
+from rally.wire.locations import (
+    LOCK_NAME,
+    SocketAddress,
+    ensure_private_dir,
+    runtime_dir,
+    socket_path,
+)
 
 _log = logging.getLogger("rally.daemon")
 
-LOCK_NAME = "rallyd.lock"
 # How long a newcomer leaves a silent holder of the lock alone, and how long it waits in all.
 _SILENCE_S = 2.0
 _WAIT_S = 4.5

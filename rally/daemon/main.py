@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 
 import rally
 from rally.daemon import systemd
@@ -123,6 +124,11 @@ def _prepare_process() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if sys.platform == "linux":
+        # It finds its two functions of libc; afterwards the guard lets nobody find any. Where Python
+        # has no ctypes, rooms are looked at in steps.
+        with contextlib.suppress(ImportError, OSError):
+            import_module("rally.facilitation.inotify")
     install_guard()
 
 

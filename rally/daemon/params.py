@@ -114,6 +114,7 @@ class TaskParams(_Params):
     digest: StrictStr | None = None
     tasks: list[TaskEntry] = []
     steps: list[StepEntry] = []
+    offset: StrictInt | None = None
 
 
 class MemoryParams(_Params):

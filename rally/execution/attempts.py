@@ -58,6 +58,7 @@ class Fired:
     """An attempt succeeded; nothing remains to be done."""
 
     attempt: int
+    ended_ms: int
 
 
 Standing = Untried | Begun | Failed | Fired
@@ -107,10 +108,22 @@ def standing(attempt: int, claim: Doc | None, about_claim: Sequence[Doc]) -> Sta
         return Untried()
     for fact in about_claim:
         if fact["kind"] in ("release", "retract"):
+            ended_ms = from_rfc3339(fact["created_at"])
             if fact["kind"] == "release" and fact.get("status") == SUCCEEDED:
-                return Fired(attempt)
-            return Failed(attempt, from_rfc3339(fact["created_at"]))
+                return Fired(attempt, ended_ms)
+            return Failed(attempt, ended_ms)
     return Begun(attempt, claim["event_id"])
+
+
+def given_up_ms(standby_id: str, about: Iterable[Doc]) -> int | None:
+    """When somebody said that nobody tries any more; None where nobody did.
+
+    Args:
+        about: the facts that ref the standby.
+    """
+    key = risk_key_of(standby_id)
+    said = (from_rfc3339(fact["created_at"]) for fact in about if fact.get("key") == key)
+    return next(said, None)
 
 
 def pause_ms(attempt: int, chance: float) -> int:

@@ -14,16 +14,33 @@ import signal
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from rally.execution.process import Process
 
 TAIL_BYTES = 16 * 1024
+# A log of more would fill somebody's disk.
+LOG_BYTES_MAX = 64 * 1024 * 1024
 # How long output that was written before the end may take to arrive.
 _DRAIN_S = 1.0
 # Nobody tells when the last process of a group ends; it is looked at this often, within the grace only.
 _LOOK_S = 0.02
+
+
+@dataclass(slots=True, frozen=True)
+class Pipes:
+    """What a program reads, and how much of what it prints is kept.
+
+    Attributes:
+        stdin: an open file; None: nothing. A file, and no pipe, so nobody has to feed it.
+        keep_bytes: of the end of each output.
+        logs: files for standard output and standard error, each up to `LOG_BYTES_MAX`.
+    """
+
+    stdin: BinaryIO | None = None
+    keep_bytes: int = TAIL_BYTES
+    logs: tuple[BinaryIO, BinaryIO] | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,7 +52,7 @@ class Ended:
         signal: the signal's number; None where it ended by itself.
         timed_out: its time was over.
         cut: it was told to end before its time.
-        stdout, stderr: the last `TAIL_BYTES` of each.
+        stdout, stderr: the last `Pipes.keep_bytes` of each.
         stdout_bytes, stderr_bytes: how much there was in all.
     """
 
@@ -59,15 +76,18 @@ class Child:
 
     Args:
         process: leader of its own process group, with a pipe each for its two outputs.
+        pipes: how much of them is kept.
     """
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, pipes: Pipes | None = None) -> None:
         self.pid = process.pid
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[int] = self._loop.create_future()
         self._cut = asyncio.Event()
-        self._tails = (_Tail(), _Tail())
+        pipes = pipes or Pipes()
+        out_log, err_log = pipes.logs or (None, None)
+        self._tails = (_Tail(pipes.keep_bytes, out_log), _Tail(pipes.keep_bytes, err_log))
         self._pipes = self._loop.create_task(self._drain())
         # A thread waits for it, and not the event loop's child watcher: that one belongs to the
         # main thread or to the kernel's newer versions, depending on the Python.
@@ -163,16 +183,23 @@ class Child:
 class _Tail(asyncio.Protocol):
     """The end of what came through a pipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_bytes: int, log: BinaryIO | None) -> None:
         self.kept = bytearray()
         self.total_bytes = 0
         self.closed = asyncio.Event()
+        self._keep_bytes = keep_bytes
+        self._log = log
 
     def data_received(self, data: bytes) -> None:
+        if self._log is not None and self.total_bytes < LOG_BYTES_MAX:
+            try:
+                self._log.write(data[: LOG_BYTES_MAX - self.total_bytes])
+            except OSError:  # a full disk; what is kept here is enough to go on
+                self._log = None
         self.total_bytes += len(data)
         self.kept += data
-        if len(self.kept) > TAIL_BYTES:
-            del self.kept[:-TAIL_BYTES]
+        if len(self.kept) > self._keep_bytes:
+            del self.kept[: -self._keep_bytes]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()

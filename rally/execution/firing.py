@@ -42,6 +42,10 @@ class Firing:
         clock: tells the time.
         base_env: see `surroundings.base_env`.
         on_wake: a command for `sh` instead of the one that rally suggests.
+        began_ms: when the watcher began. What was settled before is no news to anybody: a standby
+            stays due until its owner answers, and cron would tell of it every minute.
+        keeps_pauses: whether a failed attempt is followed by a pause; without, the caller is itself
+            the pause.
     """
 
     link: Link
@@ -51,6 +55,8 @@ class Firing:
     clock: Clock
     base_env: Mapping[str, str]
     on_wake: str | None
+    began_ms: int
+    keeps_pauses: bool
 
     def command(self, entry: Doc) -> list[str]:
         """The command for an entry of `wake-due`. rally's own needs no shell."""
@@ -58,36 +64,37 @@ class Firing:
             return ["sh", "-c", self.on_wake]
         return shlex.split(entry["suggested_command"])
 
-    async def look(self, standby_id: str) -> tuple[Doc, Standing]:
-        """The standby's fact, and how far its series is."""
+    async def look(self, standby_id: str) -> tuple[Doc, Standing, int | None]:
+        """The standby's fact, how far its series is, and when it was given up, if it was."""
         shown = await self.link.call("show", id=standby_id)
         attempt, claim = attempts.last_attempt(standby_id, shown["referred_by"])
         about: list[Doc] = []
         if claim is not None:
             about = (await self.link.call("show", id=claim["event_id"]))["referred_by"]
-        return shown["fact"], attempts.standing(attempt, claim, about)
+        given_up_ms = attempts.given_up_ms(standby_id, shown["referred_by"])
+        return shown["fact"], attempts.standing(attempt, claim, about), given_up_ms
 
-    async def attempt(self, entry: Doc, *, keeps_pauses: bool) -> Later | None:
+    async def attempt(self, entry: Doc) -> Later | None:
         """Do what is to be done now about a due standby; None when nothing is left to do.
 
         Args:
             entry: as `wake-due` lists it.
-            keeps_pauses: whether a failed attempt is followed by a pause; without, the caller is
-                itself the pause.
 
         Raises:
             RallyError: the room cannot be asked or written.
         """
         standby_id = entry["standby_event_id"]
-        standby, standing = await self.look(standby_id)
+        standby, standing, given_up_ms = await self.look(standby_id)
         match standing:
             case Fired():
-                self._skip(entry, "fired-before", attempt=standing.attempt)
+                if standing.ended_ms >= self.began_ms:
+                    self._skip(entry, "fired-before", attempt=standing.attempt)
                 return None
             case Failed() if standing.attempt >= ATTEMPTS_MAX:
-                await self._give_up(entry, standing.attempt)
+                if given_up_ms is None or given_up_ms >= self.began_ms:
+                    await self._give_up(entry, standing.attempt)
                 return None
-            case Failed() if keeps_pauses:
+            case Failed() if self.keeps_pauses:
                 pause = attempts.pause_ms(standing.attempt, randbelow(1_001) / 1_000)
                 if standing.ended_ms + pause > self.clock.now_ms():
                     return Later(standing.ended_ms + pause)
@@ -175,7 +182,8 @@ class Firing:
             return None
         pause = attempts.pause_ms(attempt, randbelow(1_001) / 1_000)
         again_ms = self.clock.now_ms() + pause
-        self.reporter.tell("failed", **about, **how, retry_at=to_rfc3339(again_ms))
+        again_at = to_rfc3339(again_ms) if self.keeps_pauses else None
+        self.reporter.tell("failed", **about, **how, retry_at=again_at)
         return Later(again_ms)
 
     async def _end(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NOT_FOUND, NOT_EXECUTABLE, SIGNALLED = 127, 126, 128
 # A machine that slept, or a process that was stopped, finds out about its lease this soon.
 _NAP_MS_MAX = 15_000
+_SAY_CLAIM = "rally say claim"
 # A room that cannot be asked must not keep signals from the command for longer.
 _PATIENCE_S = 5.0
 
@@ -112,7 +113,11 @@ class Hold:
             InterruptedBySignal: the wait for the claim was given up; the command was not started.
         """
         with self._signals:
-            held = self._claim()
+            try:
+                held = self._claim()
+            except RallyError as error:
+                error.hint = own_hint(error.hint, self._wanted)
+                raise
             try:
                 held.exit_code = self._run_command(held)
             finally:
@@ -287,6 +292,18 @@ def claim_fields(given: Mapping[str, Any], argv: tuple[str, ...]) -> dict[str, A
         },
         "key": unique,
     }
+
+
+def own_hint(hint: str, wanted: Wanted) -> str:
+    """The hint of a claim that was not granted, as `hold` would be called."""
+    words = shlex.split(hint) if hint.startswith(_SAY_CLAIM) else []
+    if not words:
+        return hint
+    words = words[len(_SAY_CLAIM.split()) :]
+    if wanted.claim["session_id"] == wanted.claim["key"]:  # made up for this call
+        made_up = ("--session-id", wanted.claim["session_id"])
+        words = [word for word in words if word not in made_up]
+    return shlex.join(["rally", "hold", *words, "--", *wanted.argv])
 
 
 def signalled(number: int) -> int:

@@ -83,6 +83,15 @@ class Link:
             await self._lose(client, tried)
         raise AssertionError("the last try answers or raises")
 
+    async def ask_once(self, op: str, /, **params: Any) -> Answer:
+        """Ask what must not be asked a second time, such as taking the next task.
+
+        Raises:
+            RallyError: the room's answer.
+            Failure: `unavailable`; it may have been done.
+        """
+        return await (await self._open()).call(op, room=self.root, **params)
+
     async def follow(self, *, since: int | None, **params: Any) -> AsyncGenerator[dict[str, Any]]:
         """The events of the room (see `facilitation.ops.wait.subscribe`), without end.
 

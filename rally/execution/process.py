@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import subprocess
 
-    from rally.execution.child import Child
+    from rally.execution.child import Child, Pipes
 
     Process = subprocess.Popen[bytes]
 
@@ -111,8 +111,10 @@ def run_captured(
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def start_child(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Child:
-    """Start a program in a session and process group of its own, without standard input.
+def start_child(
+    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], pipes: Pipes | None = None
+) -> Child:
+    """Start a program in a session and process group of its own.
 
     Both its outputs are drained from here on. Called in a running event loop.
 
@@ -120,6 +122,7 @@ def start_child(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Chi
         argv: the program and its arguments.
         cwd: the folder it runs in.
         env: its whole environment; also where its name is looked up.
+        pipes: what it reads, and what is kept of what it prints; by default it reads nothing.
 
     Raises:
         OSError: nothing was started.
@@ -132,12 +135,12 @@ def start_child(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Chi
         list(argv),
         cwd=cwd,
         env=dict(env),
-        stdin=subprocess.DEVNULL,
+        stdin=pipes.stdin if pipes and pipes.stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    return Child(process)
+    return Child(process, pipes)
 
 
 def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> Process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from rally.model.clock import Clock, to_rfc3339
 from rally.model.visible import visible
 
-EVENTS = ("activity", "fired", "finished", "failed", "skipped", "heartbeat", "stopped")
+EVENTS = ("activity", "fired", "finished", "failed", "skipped", "boundary", "heartbeat", "stopped")
 _STYLES = {
     "fired": "name",
     "finished": "ok",
     "failed": "stop",
     "skipped": "dim",
+    "boundary": "warn",
     "heartbeat": "dim",
 }
 _NAME_WIDTH = max(map(len, EVENTS))
@@ -30,6 +32,11 @@ class Reporter:
         as_json: which of the two.
         paint: puts a style of `cli.screen` on a text.
         clock: dates the events.
+        show: takes what stands on a terminal's last line, where there is one: how things are, drawn
+            anew with each event. Signs of life are not told there beside it.
+
+    Attributes:
+        status: how things are, as `heartbeat` has it, and `settled`, `pending` and `room`.
     """
 
     def __init__(
@@ -39,7 +46,10 @@ class Reporter:
         as_json: bool,
         paint: Callable[[str, str], str],
         clock: Clock,
+        show: Callable[[str], None] | None = None,
     ) -> None:
+        self._show = show
+        self.status: Callable[[], dict[str, Any]] = dict
         self._write = write
         self._as_json = as_json
         self._paint = paint
@@ -56,12 +66,25 @@ class Reporter:
         kept = {name: value for name, value in fields.items() if value is not None}
         if self._as_json:
             self._write({"event": event, "at": at, **kept})
-        else:
+            return
+        if event == "stopped" and self._show is not None:
+            self._show("")
+            self._show = None
+        # Facts for which there is no command are nothing that a person waits for.
+        is_told = event != "activity" or "command" in kept
+        if is_told and not (event == "heartbeat" and self._show is not None):
             self._write(self._text(event, at, kept))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Things are different without an event: the last line is drawn anew."""
+        if self._show is not None:
+            self._show(_standing(self.status(), self._clock.now_ms()))
 
     def _text(self, event: str, at: str, fields: dict[str, Any]) -> str:
         name = self._paint(event.ljust(_NAME_WIDTH), _STYLES.get(event, ""))
-        lines = [f"{self._paint(at[11:19], 'dim')} {name}  {visible(_said(event, fields))}"]
+        said = visible(_said(event, fields, at))
+        lines = [f"{self._paint(at[11:19], 'dim')} {name}  {said}"]
         for stream in ("stdout", "stderr"):
             output = str(fields.get(stream, "")).splitlines()
             if len(output) > _OUTPUT_LINES:
@@ -70,7 +93,7 @@ class Reporter:
         return "\n".join(lines) + "\n"
 
 
-def _said(event: str, fields: dict[str, Any]) -> str:
+def _said(event: str, fields: dict[str, Any], at: str) -> str:
     """The event in words."""
     said = _about(fields)
     match event:
@@ -85,12 +108,39 @@ def _said(event: str, fields: dict[str, Any]) -> str:
             said += f" {_failure(fields)}"
         case "skipped":
             said += f": {fields['reason']}{_detail(fields)}"
+        case "boundary":
+            said = _boundary(fields)
         case "heartbeat":
-            next_due = fields.get("next_due_at", "nothing is due later")
-            said = f"{fields['due']} due, {fields['running']} running, next: {next_due}"
+            said = f"{fields['due']} due, {fields['running']} running, {_next(fields, at)}"
         case _:
-            said = f"{fields['reason']}; {fields['fired']} fired, {fields['failed']} failed"
+            why = "all is done" if fields["reason"] == "once" else fields["reason"]
+            said = f"{why}; {fields['fired']} fired, {fields['failed']} failed"
     return said
+
+
+def _standing(status: dict[str, Any], now_ms: int) -> str:
+    """How things are, on one line."""
+    if not status:
+        return ""
+    room = os.path.basename(status["room"]) or status["room"]
+    if not status["head"]:
+        return f"nobody has said anything in {room} yet; waiting"
+    counts = [
+        f"{status[name]} {word}"
+        for name, word in (
+            ("running", "running"), ("pending", "to be run"), ("settled", "woken, not answered yet"),
+        )
+        if status[name]
+    ]  # fmt: skip
+    return f"watching {room}: {', '.join([*counts, _next(status, to_rfc3339(now_ms))])}"
+
+
+def _next(fields: dict[str, Any], now: str) -> str:
+    """When the next standby falls due; the day only where it is another one."""
+    at = fields.get("next_due_at")
+    if not at:
+        return "nothing falls due later"
+    return f"next at {at[11:19]}Z" if at[:10] == now[:10] else f"next on {at[:10]} at {at[11:19]}Z"
 
 
 def _about(fields: dict[str, Any]) -> str:
@@ -102,13 +152,21 @@ def _about(fields: dict[str, Any]) -> str:
     return "activity"
 
 
+def _boundary(fields: dict[str, Any]) -> str:
+    total = fields["total"]
+    what = fields["path"] if total == 1 else f"{total} files, {fields['path']} among them,"
+    risk = f" ({fields['risk']})" if fields.get("risk") else ""
+    by = fields.get("writer", "somebody")
+    return f"{by} wrote {what} in {fields['tree']}, claimed by {fields['owner']}{risk}"
+
+
 def _running(fields: dict[str, Any]) -> str:
     return f": {fields['command']}" if fields.get("command") else ""
 
 
 def _detail(fields: dict[str, Any]) -> str:
     if fields.get("until"):
-        return f", until {fields['until']}"
+        return f", until {fields['until'][11:19]} at the latest"
     return f" ({fields['detail']})" if fields.get("detail") else ""
 
 
@@ -124,7 +182,8 @@ def _failure(fields: dict[str, Any]) -> str:
     if fields.get("gave_up"):
         after = f"; gave up, see {fields['risk']}" if fields.get("risk") else "; gave up"
     else:
-        after = f"; again at {fields['retry_at']}" if fields.get("retry_at") else ""
+        again = fields.get("retry_at")
+        after = f"; again at {again[11:19]}" if again else "; the next call tries again"
     return f"{what} (attempt {fields['attempt']}){after}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # A watcher may be started from a git hook; its commands must not be redirected by it (contract R5).
-_GITS_OWN = (
+GITS_OWN = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
 )
@@ -27,9 +27,7 @@ def base_env(env: Mapping[str, str], *, root: str, label: str) -> dict[str, str]
         root: the room's root folder.
         label: the watcher's label.
     """
-    kept = {
-        name: value for name, value in env.items() if name not in (*_GITS_OWN, *_OF_ONE_COMMAND)
-    }
+    kept = {name: value for name, value in env.items() if name not in (*GITS_OWN, *_OF_ONE_COMMAND)}
     return {**kept, "PATH": path_with_rally(env), "RALLY_ROOM": root, "RALLY_WATCH": label}
 
 

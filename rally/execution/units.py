@@ -75,6 +75,7 @@ def _words(wishes: Wishes, *, once: bool) -> list[str]:
     """The command line that comes to the same wishes."""
     words = [*_program(), "watch", "--json", "--room", wishes.root, "--tool", wishes.label]
     words += ["--once"] if once else []
+    words += ["--boundaries"] if wishes.boundaries else []
     for flag, command in (("--on-wake", wishes.on_wake), ("--on-activity", wishes.on_activity)):
         words += [flag, command] if command is not None else []
     for kind in wishes.kinds:
@@ -155,6 +156,11 @@ def _launchd(wishes: Wishes) -> str:
 
 
 def _cron(wishes: Wishes) -> str:
+    if wishes.boundaries:
+        raise UsageError(
+            "bad-value", "--boundaries sees what is written while it runs; cron's calls end at once",
+            hint="--print-unit systemd",
+        )  # fmt: skip
     words = _words(wishes, once=True)
     if any("\n" in word for word in words):
         raise UsageError(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rally.client.direct import Client
+from rally.client.tasks import all_tasks
 from rally.execution.process import start_child
 from rally.execution.worktree import Worktree
 from rally.model import shell
@@ -30,8 +31,10 @@ GRACE_S = 5.0
 OUTPUT_BYTES_MAX = EVIDENCE_BYTES_MAX - 256
 
 Row = Mapping[str, Any]
+Rows = tuple[Row, ...]
 T = TypeVar("T")
 Warnings = list[dict[str, str]]
+Tell = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class Wish:
         jobs: validations that run at one time, 1 to `JOBS_MAX`.
         timeout_ms: time for each.
         tool: who records the outcomes.
+        described: the tasks of a descriptor, each with `id`, `depends_on` and `validation`; they are
+            judged although nobody registered them. What was registered is what is run.
     """
 
     run: str
@@ -55,10 +60,11 @@ class Wish:
     dry_run: bool = False
     tool: str = TOOL_DEFAULT
     session_id: str | None = None
+    described: Rows = ()
 
 
 async def verify(
-    client: Client, wish: Wish, env: Mapping[str, str]
+    client: Client, wish: Wish, env: Mapping[str, str], *, tell: Tell | None = None
 ) -> tuple[dict[str, Any], Warnings]:
     """Run the validations of landed tasks again; what came of it with the verdict, and warnings.
 
@@ -68,12 +74,13 @@ async def verify(
     Args:
         client: of the room that `wish.root` is the root of.
         env: the environment that validations get, less git's own.
+        tell: told how far it is: how many are done, of how many, and which was the last.
 
     Raises:
         UsageError: `unknown-task`; `not-a-repository` or `bad-value` for `at`.
         Failure: the room cannot be asked, or the working tree not be made.
     """
-    rows = await _rows(client, wish)
+    rows, noted = await _rows(client, wish)
     todo = [row for row in rows if _is_due(row)]
     result: dict[str, Any] = {
         "action": "verify",
@@ -83,14 +90,18 @@ async def verify(
     }
     if wish.dry_run:
         planned = [{"step": row["id"], "command": row["validation"]} for row in todo]
-        return {**result, "would_run": planned, "folder": wish.root}, []
+        return {**result, "would_run": planned, "folder": wish.root}, noted
     async with _working_tree(wish, env) as (folder, commit):
         runs = _Validations(client, wish, {**env}, folder=folder, commit=commit)
+        runs.tell = tell or runs.tell
         outcomes = await runs.all(todo)
     by_step = {one["step"]: one for one in outcomes}
-    steps = [by_step.get(row["id"]) or _not_run(row) for row in rows]
+    steps = [
+        {**(by_step.get(row["id"]) or _not_run(row)), "landed_by": row["landed_by"]} for row in rows
+    ]
     verdict, why = verdict_of(steps)
-    return {**result, "at": commit, "verdict": verdict, "why": why, "steps": steps}, runs.warnings
+    data = {**result, "at": commit, "verdict": verdict, "why": why, "steps": steps}
+    return data, [*noted, *runs.warnings]
 
 
 async def until_told(work: Coroutine[Any, Any, T]) -> T:
@@ -134,18 +145,27 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-async def _rows(client: Client, wish: Wish) -> list[Row]:
-    answer = await client.call("task", action="list", run=wish.run)
-    rows: list[Row] = answer["tasks"]
+async def _rows(client: Client, wish: Wish) -> tuple[list[Row], Warnings]:
+    """The tasks to be judged, registered or described, and where the two tell different things."""
+    described = {one["id"]: one for one in wish.described}
+    steps = [{"id": one["id"], "depends_on": one["depends_on"]} for one in wish.described]
+    rows: list[Row] = []
+    noted: Warnings = []
+    for row in await all_tasks(client, wish.run, steps=steps):
+        validation = described.get(row["id"], row).get("validation")
+        if row["registered"] and validation != row.get("validation"):
+            message = f"{row['id']}: the file's validation differs from the registered one, which counts"
+            noted.append({"code": "validation-differs", "message": message})
+        rows.append(row if row["registered"] else {**row, "validation": validation})
     if wish.step is None:
-        return rows
+        return rows, noted
     rows = [row for row in rows if row["id"] == wish.step]
     if not rows:
         raise UsageError(
             "unknown-task", f"run {wish.run} has no task {wish.step!a}",
             hint=f"rally task list --run {shell.word(wish.run)}",
         )  # fmt: skip
-    return rows
+    return rows, noted
 
 
 def _is_due(row: Row) -> bool:
@@ -193,15 +213,21 @@ class _Validations:
         own = {name: value for name, value in env.items() if not name.startswith("GIT_")}
         self._env = {**own, "RALLY_ROOM": wish.root, "RALLY_RUN": wish.run}
         self.warnings: Warnings = []
+        self.tell: Tell = lambda done, total, step: None
+        self._done = self._total = 0
 
     async def all(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Run them, some at a time; outcomes in the order of the rows."""
+        self._total = len(rows)
+        self.tell(0, self._total, "")
         return await asyncio.gather(*(self._one(row) for row in rows))
 
     async def _one(self, row: Row) -> dict[str, Any]:
         async with self._free:
             outcome = await self._run(row)
         outcome["event_id"] = await self._record(outcome)
+        self._done += 1
+        self.tell(self._done, self._total, f"{row['id']} {outcome['status']}")
         return outcome
 
     async def _run(self, row: Row) -> dict[str, Any]:

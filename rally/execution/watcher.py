@@ -16,6 +16,7 @@ from typing import Any
 
 from rally.execution.activity import Pace
 from rally.execution.attempts import Doc, Fired
+from rally.execution.boundaries.sentinel import Sentinel
 from rally.execution.commands import Commands, Limits
 from rally.execution.cursor import Cursor
 from rally.execution.firing import Firing
@@ -30,6 +31,7 @@ from rally.model.errors import Failure, RallyError
 
 # After the room could not be asked or written, for a reason that may pass (a full disk).
 _TROUBLE_PAUSE_MS = 60_000
+_ALIVE = ("head", "due", "running", "next_due_at")
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -49,6 +51,7 @@ class Wishes:
         duration_ms: stop after so long; None: never.
         timeout_ms: of each command.
         most: commands that run at one time.
+        boundaries: tell also of writes on others' claims.
     """
 
     root: str
@@ -63,6 +66,7 @@ class Wishes:
     duration_ms: int | None
     timeout_ms: int
     most: int
+    boundaries: bool = False
 
 
 class Watcher:
@@ -89,8 +93,9 @@ class Watcher:
         self._commands = Commands(wishes.root, Limits(timeout_s, grace_s(timeout_s)))
         leases = Leases(self._link, label=wishes.label, ttl_ms=lease_ms(timeout_s))
         self._firing = Firing(
-            self._link, leases, self._commands, reporter, clock, surroundings, wishes.on_wake
-        )
+            self._link, leases, self._commands, reporter, clock, surroundings, wishes.on_wake,
+            began_ms=clock.now_ms(), keeps_pauses=not wishes.once,
+        )  # fmt: skip
         self._news = News(
             self._link,
             leases.caller,
@@ -105,6 +110,13 @@ class Watcher:
             self.stop,
             surroundings,
         )
+        self._sentinel: Sentinel | None = None
+        if wishes.boundaries:
+            self._sentinel = Sentinel(
+                self._link, leases.caller, wishes.is_dry, reporter, clock, env
+            )
+        reporter.status = self._status
+        self._head = 0
         self._due: dict[str, Doc] = {}
         self._next_due_at: str | None = None
         self._tended: dict[str, asyncio.Task[None]] = {}
@@ -161,13 +173,16 @@ class Watcher:
         beat = loop.create_task(self._beat())
         news = loop.create_task(self._news.follow())
         stopped = loop.create_task(self.stop.wait())
+        endless = [reader, beat]
+        if self._sentinel is not None:
+            endless.append(loop.create_task(self._sentinel.follow()))
         try:
-            await asyncio.wait((reader, beat, news, stopped), return_when=asyncio.FIRST_COMPLETED)
-            trouble = next((task.exception() for task in (reader, beat, news) if task.done()), None)
+            await asyncio.wait((*endless, news, stopped), return_when=asyncio.FIRST_COMPLETED)
+            trouble = next((task.exception() for task in (*endless, news) if task.done()), None)
             if trouble is not None:
                 self.stop.ask(trouble.code if isinstance(trouble, RallyError) else "internal")
         finally:
-            for task in (reader, beat, stopped):
+            for task in (*endless, stopped):
                 task.cancel()
         await self._until_all_ended(news)
         if trouble is not None:
@@ -184,17 +199,22 @@ class Watcher:
     async def _read(self) -> None:
         head = (await self._link.call("whoami"))["head"]
         since = self._news.begin(head)
+        self._head = head
+        self._reporter.refresh()
         events = self._link.follow(
             since=since, want=["facts", "due"], kinds=list(self._wishes.kinds)
         )
         async with aclosing(events):
             async for event in events:
                 if event["event"] == "facts":
+                    self._head = event["facts"][-1]["seq"]
                     self._news.add(event["facts"])
                 elif event["event"] == "due":
                     self._see_due(event)
                     if not self._follows:
                         self._follows = True
+                        if self._sentinel is not None:
+                            await self._sentinel.ready.wait()
                         self._tell_alive(head)
 
     def _see_due(self, event: Mapping[str, Any]) -> None:
@@ -207,6 +227,7 @@ class Watcher:
         for standby_id in self._due:
             if standby_id not in self._tended:
                 self._begin_to_tend(standby_id)
+        self._reporter.refresh()
 
     def _begin_to_tend(self, standby_id: str) -> None:
         if standby_id in self._settled or standby_id not in self._due or self.stop.is_asked:
@@ -222,6 +243,7 @@ class Watcher:
         if not task.cancelled() and task.exception() is None:
             # It may have been given up as no longer due, and be due again by now.
             self._begin_to_tend(standby_id)
+        self._reporter.refresh()
 
     async def _tend(self, entry: Doc) -> None:
         """See one due standby through to its end: fired, given up, or no longer due."""
@@ -243,7 +265,7 @@ class Watcher:
             if self._wishes.is_dry:
                 await self._would_fire(entry)
                 return None
-            later = await self._firing.attempt(entry, keeps_pauses=not self._wishes.once)
+            later = await self._firing.attempt(entry)
         except Exception as error:  # one standby's trouble is not the others'
             trouble = error
             if not isinstance(trouble, RallyError):
@@ -261,17 +283,17 @@ class Watcher:
         return later.at_ms if later is not None else None
 
     async def _would_fire(self, entry: Doc) -> None:
-        _, standing = await self._firing.look(entry["standby_event_id"])
-        is_fired = isinstance(standing, Fired)
-        shown = self._wishes.on_wake or shown_command(self._firing.command(entry))
+        _, standing, given_up_ms = await self._firing.look(entry["standby_event_id"])
+        if isinstance(standing, Fired) or given_up_ms is not None:
+            return
         self._reporter.tell(
             "skipped",
             standby_event_id=entry["standby_event_id"],
             owner=entry["owner"],
             run=entry.get("run"),
             step=entry.get("step"),
-            reason="fired-before" if is_fired else "dry-run",
-            detail=None if is_fired else shown,
+            reason="dry-run",
+            detail=self._wishes.on_wake or shown_command(self._firing.command(entry)),
         )
 
     async def _beat(self) -> None:
@@ -288,13 +310,18 @@ class Watcher:
             lines = self._reporter.lines
 
     def _tell_alive(self, head: int) -> None:
-        self._reporter.tell(
-            "heartbeat",
-            head=head,
-            due=len(self._due),
-            running=self._commands.running,
-            next_due_at=self._next_due_at,
-        )
+        self._head = head
+        alive = {name: self._status()[name] for name in _ALIVE}
+        self._reporter.tell("heartbeat", **alive)
+
+    def _status(self) -> Doc:
+        """How things are (see `Reporter.status`)."""
+        running = self._commands.running
+        return {
+            "head": self._head, "due": len(self._due), "running": running,
+            "next_due_at": self._next_due_at, "pending": max(0, len(self._tended) - running),
+            "settled": len(self._settled), "room": self._wishes.root,
+        }  # fmt: skip
 
     # --- once
 

@@ -68,10 +68,11 @@ class _Look:
 
     async def _is_withdrawn(self, fact: Fact) -> bool:
         about = await self._ledger.about(fact.event_id, before_seq=self._before_seq)
-        return any(one.kind == "retract" for one in about)
+        return any(one.withdraws for one in about)
 
     async def _standing(self, facts: Iterable[Fact]) -> list[Fact]:
-        return [fact for fact in facts if not await self._is_withdrawn(fact)]
+        """Those that count: not withdrawn, and not untrusted (contract T3)."""
+        return [fact for fact in facts if fact.has_effect and not await self._is_withdrawn(fact)]
 
     async def tasks(self, run: str, step: str | None = None) -> list[Fact]:
         """The registered tasks of a run (or the one of a step), less withdrawn ones."""
@@ -90,7 +91,7 @@ class _Look:
 
     async def _thread(self, event_id: str) -> set[tuple[str, str]]:
         entity = (await self._ledger.by_id([event_id])).get(event_id)
-        if entity is None or await self._is_withdrawn(entity):
+        if entity is None or not entity.has_effect or await self._is_withdrawn(entity):
             return set()
         about = await self._ledger.about(event_id, before_seq=self._before_seq)
         self._past.threads[event_id] = [entity, *await self._standing(about)]
@@ -101,20 +102,22 @@ class _Look:
     async def _led(self, blocker: Fact) -> bool:
         """Whether the author of a blocker held the lead's seat then (authority is of its time)."""
         query = FactQuery(
-            kinds=frozenset({"lead"}), until_seq=blocker.seq - 1, newest_first=True, limit=1
-        )
+            kinds=frozenset({"lead"}), until_seq=blocker.seq - 1, newest_first=True, limit=1,
+            where=lambda fact: fact.has_effect,
+        )  # fmt: skip
         newest = await self._ledger.select(query)
         if not newest:
             return False
         about = await self._ledger.about(newest[0].event_id, before_seq=blocker.seq)
-        withdrawn = any(one.kind == "retract" for one in about)
+        withdrawn = any(one.withdraws for one in about)
         return not withdrawn and rules.seated_by(newest[0]) == blocker.tool
 
     async def _conditions(self, standby: Fact) -> set[tuple[str, str]]:
         """What a standby that may come back waits for, and whether it ended for good meanwhile."""
         query = FactQuery(
             kinds=frozenset({"leave", "standby", "artifact"}), since_seq=standby.seq, limit=1,
-            until_seq=self._until_seq, where=lambda fact: rules.ends_standby(fact, standby),
+            until_seq=self._until_seq,
+            where=lambda fact: fact.has_effect and rules.ends_standby(fact, standby),
         )  # fmt: skip
         if await self._ledger.select(query):
             self._past.ended.add(standby.event_id)

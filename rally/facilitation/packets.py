@@ -45,10 +45,15 @@ class Assignment:
 
 @dataclass(slots=True, frozen=True)
 class Hold:
-    """The claim by which somebody holds the task already."""
+    """The claim by which somebody holds the task already.
+
+    Attributes:
+        by_runner: a runner holds it, judges what the agent did, and lands the task or gives it back.
+    """
 
     claim_id: str
     fence: int
+    by_runner: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -192,6 +197,7 @@ def _boundary(of: Assignment) -> list[str]:
 
 def _loop(of: Assignment, lines: _Lines) -> list[str]:
     steps: list[tuple[str, str]] = []
+    by_runner = lines.hold is not None and lines.hold.by_runner
     if lines.hold is None:
         steps.append(("Come into the room, and read what it tells you.", _sh(lines.enter())))
         if of.depends_on:
@@ -216,11 +222,19 @@ def _loop(of: Assignment, lines: _Lines) -> list[str]:
     if of.validation:
         validate = "Validate, in the repository's root. It must end with 0 before you go on."
         steps.append((validate, _verbatim([of.validation])))
-    steps.append(("Land the task; this also ends your claim.", _sh(lines.land())))
-    closing = "See that nothing of yours is left open, and go on." if lines.hold else (
-        "See that nothing of yours is left open, and leave."
-    )  # fmt: skip
-    steps.append((closing, _sh(lines.complete(), lines.finish())))
+    if by_runner:
+        landing = (
+            "End your turn with the message below. Whoever started you compares it with what git and "
+            "the validation say, and lands the task. Say neither artifact nor release; claim nothing. "
+            "`changed_files` names each file that you wrote, created or deleted, relative to the root."
+        )
+        steps.append((landing, ""))
+    else:
+        steps.append(("Land the task; this also ends your claim.", _sh(lines.land())))
+        closing = "See that nothing of yours is left open, and go on." if lines.hold else (
+            "See that nothing of yours is left open, and leave."
+        )  # fmt: skip
+        steps.append((closing, _sh(lines.complete(), lines.finish())))
     numbered = [
         f"{number}. {text}" + (f"\n\n{block}" if block else "")
         for number, (text, block) in enumerate(steps, start=1)
@@ -247,6 +261,12 @@ def _dependencies(of: Assignment, lines: _Lines) -> tuple[str, str]:
 
 def _in_the_way(of: Assignment, lines: _Lines) -> list[str]:
     sections = ["## In the way"]
+    if lines.hold is not None and lines.hold.by_runner:
+        text = (
+            "Something is missing that you cannot make, or you cannot finish: undo what you wrote, and "
+            "end your turn with the message below, with `failed: …` or `not run: …` and the reason."
+        )
+        return [*sections, text]
     if lines.hold is None and of.owns:
         conditions = [f"free:{path}" for path in of.owns]
         taken = (

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from rally.wire.locations import state_home
 
+# Linux's PATH_MAX; macOS has less.
+_PATH_BYTES_MAX = 4096
+
 
 class Register:
     """The rooms that were opened for one user.
@@ -44,5 +47,13 @@ class Register:
             for entry in self._folder.iterdir():
                 if not entry.name.startswith("."):
                     with suppress(OSError):
-                        found.append(os.fsdecode(entry.read_bytes()))
-        return sorted(found)
+                        found.append(_root_in(entry))
+        return sorted(root for root in found if root)
+
+
+def _root_in(entry: Path) -> str:
+    """The room that an entry names; empty where it cannot be one (somebody else's file, torn)."""
+    with entry.open("rb") as file:
+        raw = file.read(_PATH_BYTES_MAX + 1)
+    is_path = raw.startswith(b"/") and b"\0" not in raw and len(raw) <= _PATH_BYTES_MAX
+    return os.fsdecode(raw) if is_path else ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context
@@ -19,13 +20,12 @@ from rally.facilitation.ledger.folder import (
 )
 from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
-from rally.facilitation.noticing import STEP_MS
+from rally.facilitation.noticing import look_at
 from rally.facilitation.ops.common import Ask, Params, Reply
 from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place
-from rally.facilitation.projections.wake_due import wake_due
+from rally.facilitation.projections.summary import summary
 from rally.facilitation.register import Register
 from rally.facilitation.service import RoomService
-from rally.facilitation.state.leases import binds
 from rally.model.clock import Clock, SystemClock
 from rally.model.errors import Failure, UsageError
 
@@ -36,7 +36,7 @@ _ID_CHARS = 12
 # a check. No process can make a repository and call again within this time.
 _PLACE_KEPT_S = 0.01
 _PLACES_KEPT_MAX = 1_000
-_APPEARANCE_MS = 60_000
+_APPEARANCE_S = 60.0
 
 Operation = Callable[[Ask], Awaitable[Reply]]
 
@@ -58,6 +58,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "inbox": ("ask", "inbox"),
     "wake-due": ("ask", "due"),
     "whoami": ("ask", "whoami"),
+    "ui": ("ui", "ui"),
     "dag": ("ask", "dag"),
     "log": ("look", "log"),
     "show": ("look", "show"),
@@ -124,6 +125,13 @@ class Rooms:
         Raises:
             RallyError: see the operation.
         """
+        try:
+            return await self._call(op, params, cwd=cwd, env=env)
+        except Failure as failure:
+            await _explain(failure)
+            raise
+
+    async def _call(self, op: str, params: Params, *, cwd: str, env: Mapping[str, str]) -> Reply:
         if op == "status":
             return await self._status(env)
         place = self.place(params, cwd=cwd, env=env)
@@ -170,7 +178,11 @@ class Rooms:
             yield {"event": "head", "seq": 0}
             await _room_appears(place.root)
             params = {**params, "since": params.get("since") or 0}
-        service = await self.service(place.root, create=False, env=env)
+        try:
+            service = await self.service(place.root, create=False, env=env)
+        except Failure as failure:
+            await _explain(failure)
+            raise
         from rally.facilitation.ops.wait import subscribe
 
         async with aclosing(subscribe(Ask(service, place, params, env))) as events:
@@ -248,8 +260,7 @@ class Rooms:
         return Reply(data, [])
 
     async def _status(self, env: Mapping[str, str]) -> Reply:
-        rows = []
-        warnings = []
+        rows, unreadable = [], []
         for root in Register(env).roots():
             if not _has_room(root):
                 continue
@@ -257,8 +268,13 @@ class Rooms:
                 service = await self.service(root, create=False, env=env)
                 rows.append(await service.read(partial(_status_row, root)))
             except Failure as failure:  # one damaged room does not hide the others
-                warnings.append({"code": failure.code, "message": failure.message})
-        return Reply({"rooms": rows, "total": len(rows)}, warnings)
+                from rally.model.shell import option  # only who meets one
+
+                what = {"code": failure.code, "message": failure.message}
+                hint = f"rally verify {option('--room', root)}"
+                unreadable.append({"room": root, **what, "hint": hint})
+        warnings = [{"code": one["code"], "message": one["message"]} for one in unreadable]
+        return Reply({"rooms": rows, "unreadable": unreadable, "total": len(rows)}, warnings)
 
     def open_rooms(self) -> list[str]:
         """The roots of the rooms that are open."""
@@ -275,32 +291,51 @@ class Rooms:
             await service.close()
 
 
+async def _explain(failure: Failure) -> None:
+    """Have the error about a damaged ledger name what is still whole, and the way out."""
+    if failure.code == "corrupt-ledger":
+        from rally.facilitation.ledger.damage import add_way_out  # only who meets one
+
+        await add_way_out(failure)
+
+
 def _status_row(root: str, context: Context) -> dict[str, Any]:
-    state, now_ms = context.state, context.now_ms
-    return {
-        "room": root,
-        "head": state.head_seq,
-        "claims": sum(binds(claim, now_ms) for claim in state.claims.values()),
-        "blockers": len(state.blockers),
-        "due": len(wake_due(state, now_ms)),
-        "tools": sum(presence.present for presence in state.tools.values()),
-    }
+    head = context.state.head_seq
+    return {"room": root, "head": head, **summary(context.state, context.now_ms)}
 
 
 async def _room_appears(root: str) -> None:
-    """Sleep until the room's ledger is there; a follower creates none (contract R2)."""
-    from watchfiles import awatch
+    """Sleep until the room's ledger is there; a follower creates none (contract R2).
+
+    Raises:
+        Failure: `room-gone`, the folder itself was removed.
+    """
+    inner = Path(root, ROOM_FOLDER)
+    changed = asyncio.Event()
+
+    def heed(_: str, is_write: bool) -> None:
+        if not is_write:
+            changed.set()
 
     while not _has_room(root):
-        # `.rally` is looked into as well once it is there; the time-out is for what was missed
-        # between looking and watching.
-        inner = Path(root, ROOM_FOLDER)
-        folders = [Path(root), inner] if _is_folder(inner) else [Path(root)]
-        async for _ in awatch(
-            *folders, watch_filter=None, debounce=STEP_MS, step=STEP_MS, recursive=False,
-            rust_timeout=_APPEARANCE_MS, yield_on_timeout=True,
-        ):  # fmt: skip
-            break
+        # `.rally` is looked into as well once it is there.
+        had_inner = _is_folder(inner)
+        changed.clear()
+        try:
+            eyes = look_at([Path(root), inner] if had_inner else [Path(root)], heed)
+        except OSError:
+            if _is_folder(Path(root)):  # only `.rally` has just gone
+                continue
+            raise Failure(
+                "room-gone",
+                f"the folder {root} was removed",
+                hint=f"rally init --room {quote(root)}",
+            ) from None
+        with closing(eyes), suppress(TimeoutError):
+            # It may have come between the look and the watch.
+            if not _has_room(root) and _is_folder(inner) == had_inner:
+                async with asyncio.timeout(_APPEARANCE_S):
+                    await changed.wait()
 
 
 def _is_folder(path: Path) -> bool:

@@ -97,7 +97,6 @@ class RoomService:
             cache,
             on_write=self.writer.poke,
             on_vanish=lambda: self._changed([]),
-            nap_ms=NAP_MS_MAX,
         )
 
     async def start(self) -> None:
@@ -118,7 +117,7 @@ class RoomService:
         await self.writer.settle()
         if self._timer is not None:
             self._timer.cancel()
-        await self._watch.close()
+        self._watch.close()
         self.keep_checkpoint(at_least=CHECKPOINT_EVERY_FACTS // 5)
         await self.ledger.close()
 

@@ -168,7 +168,11 @@ def assignment_of(fact: Fact, goal: str = "") -> Assignment:
     Args:
         goal: what the run is for.
     """
-    task = show_task(fact)
+    return assignment_from(show_task(fact), goal)
+
+
+def assignment_from(task: Entry, goal: str = "") -> Assignment:
+    """A task as it is shown, as what its packet is built from."""
     return Assignment(
         run=str(task["run"]),
         task=str(task["id"]),

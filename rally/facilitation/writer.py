@@ -229,13 +229,13 @@ class Writer:
             facts = self._seal(outcome.contents)
             for fact in facts:
                 fold(self.state, fact, past)
-                past.pending.append(fact)
+                past.note(fact)
             if job.renews is not None and may_write:
                 renewal = claims.renewal(context, *job.renews)
                 if renewal is not None:
                     (fact,) = self._seal([renewal])
                     fold(self.state, fact, past)
-                    past.pending.append(fact)
+                    past.note(fact)
             return outcome.finish(facts)
         except RallyError as error:
             return error

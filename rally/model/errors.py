@@ -5,7 +5,8 @@ The tree:
     RallyError
     ├── UsageError   2   the words were wrong; nothing was read or written because of them
     ├── Refused      3   the words were right, the ledger's state forbids it; nothing was written
-    └── Failure      1   rally or the machine failed; nothing that was acknowledged is lost
+    ├── Failure      1   rally or the machine failed; nothing that was acknowledged is lost
+    └── Interrupted  130 the caller gave up
 
 A code is stable and is what programs branch on; the message states the fact with the offending
 value in it; the hint is something to type next. `CODES` is the one list of codes: the reference
@@ -46,8 +47,10 @@ CODES: dict[str, tuple[int, str]] = {
     "nothing-to-release": (2, "no open claim of the caller matches"),
     "room-not-found": (2, "the folder given as room does not exist"),
     "unknown-task": (2, "the run has no such task"),
+    "no-proof": (2, "nothing could tell whether the task is done"),
     "unknown-key": (2, "nothing is remembered under this key"),
     "unreadable": (2, "a file cannot be read, or is no JSON"),
+    "broken-config": (2, "a configuration file is not what it should be; it was left alone"),
     "not-clean": (2, "the descriptor does not lint clean"),
     "bad-range": (2, "the commit range cannot be read by git"),
     "not-a-repository": (2, "the command needs a git working tree"),
@@ -68,10 +71,12 @@ CODES: dict[str, tuple[int, str]] = {
     "task-exists": (3, "the run has this task already, with other content"),
     "run-exists": (3, "the run was started from another descriptor"),
     "version-conflict": (3, "the value has another version than the one named"),
+    "task-blocked": (3, "a check stops what the task is to write"),
     "nothing-ready": (3, "no task of the run can be taken now"),
     "stale-fence": (3, "the claim behind this fence has ended"),
     "name-taken": (3, "a managed session has this name"),
     "pane-taken": (3, "the tmux pane belongs to a managed session"),
+    "foreign-file": (3, "a file that is not rally's is where rally's would be"),
     "worktree-dirty": (3, "the worktree holds changes that are not committed"),
     # failures
     "unavailable": (1, "the question cannot be answered: no ledger, no daemon, or no time left"),
@@ -80,16 +85,21 @@ CODES: dict[str, tuple[int, str]] = {
     "room-gone": (1, "the room was removed or replaced while it was in use"),
     "disk-full": (1, "the disk is full; nothing was written"),
     "unwritable": (1, "the room's folder or file cannot be written"),
+    "config-changed": (1, "another program changed a configuration file at the same moment"),
     "busy": (1, "another process kept the ledger locked for too long"),
     "no-daemon": (1, "the daemon cannot be started or reached"),
     "no-tmux": (1, "tmux is not installed or not in PATH"),
     "tmux-failed": (1, "tmux refused, or did not answer in time"),
     "start-failed": (1, "the agent's command cannot be started, or ended at once"),
+    "agent-unusable": (1, "the agent is not installed, not logged in, or refuses its arguments"),
     "session-gone": (1, "the session has no pane that could be read or written"),
     "worktree-failed": (1, "git cannot make or remove the worktree"),
     "undelivered": (1, "the text was neither delivered nor recorded"),
     "foreign-runtime-dir": (1, "the runtime folder belongs to another user or is open to others"),
+    "not-installed": (1, "an optional part of rally, or what it needs, is not installed"),
     "internal": (1, "rally met a state that it does not know"),
+    # neither
+    "interrupted": (130, "somebody pressed Ctrl-C, or sent SIGINT, before the answer was there"),
 }
 
 
@@ -136,6 +146,20 @@ class Failure(RallyError):
     """Rally or the machine failed (exit 1). Nothing acknowledged is lost."""
 
 
+class Interrupted(RallyError):
+    """The caller gave up. What was said is in the ledger whole or not at all (contract F8).
+
+    Args:
+        exit_code: 128 and the signal's number.
+    """
+
+    def __init__(self, exit_code: int = EXIT_INTERRUPTED) -> None:
+        super().__init__(
+            "interrupted", "interrupted before the answer was there", hint="rally log --limit 5"
+        )
+        self.exit_code = exit_code
+
+
 _CLASS_BY_EXIT: dict[int, type[RallyError]] = {1: Failure, 2: UsageError, 3: Refused}
 
 
@@ -145,7 +169,7 @@ def error_from_json(error: dict[str, Any]) -> RallyError:
     A code that this version does not know (a newer daemon's) becomes `internal`, with its text kept.
     """
     code = str(error.get("code"))
-    known = code if code in CODES else "internal"
+    known = code if CODES.get(code, (0,))[0] in _CLASS_BY_EXIT else "internal"
     return _CLASS_BY_EXIT[CODES[known][0]](
         known,
         str(error.get("message", "")),

@@ -88,6 +88,17 @@ class Fact:
     def hash(self) -> str:
         return self.doc["hash"]  # type: ignore[no-any-return]
 
+    @property
+    def has_effect(self) -> bool:
+        """Whether it may change anything: what another machine sent untrusted is only shown (contract
+        T3)."""
+        return self.doc.get("trust") != "untrusted"
+
+    @property
+    def withdraws(self) -> str | None:
+        """The id of the fact that this one takes out of every view; None for all but retractions."""
+        return self.ref if self.kind == "retract" and self.has_effect else None
+
     def get(self, name: str, default: Any = None) -> Any:
         """A field by its F1 name; `default` where it is absent."""
         return self.doc.get(name, default)

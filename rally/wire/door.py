@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # A connection is granted by the kernel unless the daemon has stopped accepting; then this ends the
 # wait.
-KNOCK_S = 5.0
+KNOCK_S = 2.0
 
 
 def knock(env: Mapping[str, str]) -> _socket.socket | None:
@@ -21,9 +21,9 @@ def knock(env: Mapping[str, str]) -> _socket.socket | None:
     Returns None where none listens, and where the folder of the socket is not this user's alone:
     another user could answer there. Nothing was sent in either case.
     """
-    folder = runtime_dir(env)
     sock = None
     try:
+        folder = runtime_dir(env)
         check_private_dir(folder)
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.settimeout(KNOCK_S)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SOCKET_NAME = "rallyd.sock"
+# Held by the daemon for as long as it is one; its pid is written in it.
+LOCK_NAME = "rallyd.lock"
 PRIVATE_MODE = 0o700
 # sun_path holds 108 bytes on Linux and 104 on the BSDs and macOS, the closing NUL included.
 SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103
@@ -26,15 +28,24 @@ class NotPrivateError(PermissionError):
     """The folder is not this user's alone: whoever owns it could answer in rally's place."""
 
 
+class NotAbsoluteError(OSError):
+    """`RALLY_RUNTIME_DIR` is relative: each folder would have a daemon of its own."""
+
+
 def runtime_dir(env: Mapping[str, str]) -> str:
     """The folder of the daemon's socket, absolute. It may not exist.
 
     `RALLY_RUNTIME_DIR`, else `rally` in `XDG_RUNTIME_DIR`, else `rally-<uid>` in the temp folder.
     An XDG variable that is not absolute counts as not set (XDG base directory specification).
+
+    Raises:
+        NotAbsoluteError: `RALLY_RUNTIME_DIR` is not absolute.
     """
     chosen = env.get("RALLY_RUNTIME_DIR")
     if chosen:
-        return os.path.abspath(chosen)
+        if not chosen.startswith("/"):
+            raise NotAbsoluteError(errno.EINVAL, "RALLY_RUNTIME_DIR is not absolute", chosen)
+        return os.path.normpath(chosen)
     session = env.get("XDG_RUNTIME_DIR", "")
     if session.startswith("/"):
         return f"{session.rstrip('/')}/rally"

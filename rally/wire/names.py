@@ -6,14 +6,15 @@ from __future__ import annotations
 FORWARDED = frozenset(
     (
         *("enter", "leave", "say", "check", "next", "room", "inbox", "dag", "wake-due", "wait"),
-        *("log", "show", "whoami", "status", "task", "memory", "lead", "mission", "check-ci"),
+        *("log", "show", "whoami", "status", "ui", "task", "memory", "lead", "mission", "check-ci"),
+        "hook",  # what an agent's program asks by itself
     )
 )
 # Those that only ask: running them twice changes nothing in what others see.
 QUESTIONS = frozenset(
     (
         *("check", "next", "room", "inbox", "dag", "wake-due", "wait", "log", "show", "whoami"),
-        *("status", "check-ci"),
+        *("status", "ui", "check-ci"),
     )
 )
 # These phases of `check` ask git what is staged or changed, and the daemon starts no program.

@@ -1,8 +1,10 @@
 """Which tasks own paths that overlap (contract W2 `boundary-conflict`, by the rule of C2).
 
-The paths go into the same index that claims are looked up in, so a plan whose boundaries are sound
-costs the depth of its paths and not the number of pairs. A plan in which everything overlaps with
-everything has as many conflicts as pairs; looking ends after the first few thousand of them.
+A plan whose boundaries are sound, and most are, is known from its paths in order: what lies below a
+path stands right behind it. Otherwise, and where patterns meet, the paths go into the same index that
+claims are looked up in, so that finding the conflicts costs the depth of the paths and not the number of
+pairs. A plan in which everything overlaps with everything has as many conflicts as pairs; looking ends
+after the first few thousand of them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from rally.facilitation.state.claim_index import ClaimIndex
+from rally.model.paths import WHOLE_ROOM, is_pattern
 
 CONFLICTS_MAX = 1_000
 _HITS_MAX = 100_000
@@ -55,6 +58,8 @@ def conflicts(tasks: Sequence[Sequence[Owned]]) -> Iterator[Conflict]:
     Args:
         tasks: the paths of each task, in the order of the descriptor.
     """
+    if _are_sound(tasks):
+        return
     index, by_holder = ClaimIndex(), dict[tuple[str, str], Owned]()
     found = hits = 0
     for paths in tasks:
@@ -76,3 +81,38 @@ def conflicts(tasks: Sequence[Sequence[Owned]]) -> Iterator[Conflict]:
         for one in paths:
             index.add(str(one.task), [one.path])
             by_holder.setdefault((str(one.task), one.path), one)
+
+
+def _are_sound(tasks: Sequence[Sequence[Owned]]) -> bool:
+    """Whether no two tasks own paths that overlap."""
+    literal: list[tuple[str, int]] = []
+    patterns: list[Owned] = []
+    for paths in tasks:
+        for one in paths:
+            if is_pattern(one.path):
+                patterns.append(one)
+            else:
+                literal.append((f"{one.path}/" if one.path != WHOLE_ROOM else "", one.task))
+    literal.sort()
+    # The paths above the one that is looked at; all of one task, or the search had ended.
+    above: list[tuple[str, int]] = []
+    for path, task in literal:
+        while above and not path.startswith(above[-1][0]):
+            above.pop()
+        if above and above[-1][1] != task:
+            return False
+        above.append((path, task))
+    return not (patterns and _meet(tasks, patterns))
+
+
+def _meet(tasks: Sequence[Sequence[Owned]], patterns: Sequence[Owned]) -> bool:
+    """Whether some task's pattern overlaps any path of another one."""
+    index = ClaimIndex()
+    for one in patterns:
+        index.add(str(one.task), [one.path])
+    return any(
+        holder != str(one.task)
+        for paths in tasks
+        for one in paths
+        for holder, _ in index.overlapping(one.path)
+    )

@@ -38,6 +38,10 @@ from rally.model.kinds import (
 
 # A tool id of 128 characters has to hold a prefix, a colon and the task's id.
 TASK_ID_CHARS_MAX = 120
+# By this field editors find the schema of a file.
+SCHEMA_FIELD = "$schema"
+# More would be no plan that anybody reviews.
+TASKS_MAX = 10_000
 TIERS = ("host-native", "cross-host")
 # Two joiners that words and signs of some scripts are written with.
 _JOINERS = frozenset("\u200c\u200d")
@@ -83,7 +87,7 @@ def _task_id(value: str) -> str:
         raise PydanticCustomError("missing-field", "is empty")
     if not TASK_ID_ALPHABET.issuperset(value):
         raise PydanticCustomError(
-            "bad-id", "may hold only A-Z a-z 0-9 . _ -: {value}", {"value": ascii(value)}
+            "bad-id", "may hold only A-Z a-z 0-9 . _ -: {value}", {"value": shown(value)}
         )
     if len(value) > TASK_ID_CHARS_MAX:
         raise PydanticCustomError(
@@ -143,12 +147,29 @@ def shown(value: Any, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-Name = Annotated[StrictStr, AfterValidator(_text(chars=SUBJECT_CHARS_MAX))]
-Prose = Annotated[StrictStr, AfterValidator(_text(size=SUMMARY_BYTES_MAX))]
-Line = Annotated[StrictStr, AfterValidator(_text())]
-Thread = Annotated[StrictStr, AfterValidator(_text(chars=IDENTITY_CHARS_MAX))]
-Command = Annotated[StrictStr, AfterValidator(_text(allowed="\n\t"))]
-TaskId = Annotated[StrictStr, AfterValidator(_task_id)]
+def _described(**rules: Any) -> WithJsonSchema:
+    """The rules of a text that a JSON Schema can tell: editors complain of these as one types."""
+    return WithJsonSchema({"type": "string", "minLength": 1, **rules})
+
+
+Name = Annotated[
+    StrictStr,
+    AfterValidator(_text(chars=SUBJECT_CHARS_MAX)),
+    _described(maxLength=SUBJECT_CHARS_MAX),
+]
+Prose = Annotated[StrictStr, AfterValidator(_text(size=SUMMARY_BYTES_MAX)), _described()]
+Line = Annotated[StrictStr, AfterValidator(_text()), _described()]
+Thread = Annotated[
+    StrictStr,
+    AfterValidator(_text(chars=IDENTITY_CHARS_MAX)),
+    _described(maxLength=IDENTITY_CHARS_MAX),
+]
+Command = Annotated[StrictStr, AfterValidator(_text(allowed="\n\t")), _described()]
+TaskId = Annotated[
+    StrictStr,
+    AfterValidator(_task_id),
+    _described(pattern="^[A-Za-z0-9._-]+$", maxLength=TASK_ID_CHARS_MAX),
+]
 Owned = Annotated[str, BeforeValidator(_owned)]
 Owns = Annotated[
     list[Owned] | None,
@@ -200,7 +221,9 @@ class Descriptor(_Described):
     workstream: Name = Field(description="its name")
     description: Prose = Field(description="what it is for")
     thread: Thread | None = Field(None, description="a conversation that it belongs to")
-    tasks: list[TaskSpec] = Field(description="one or more tasks")
+    tasks: Annotated[list[TaskSpec], Field(max_length=TASKS_MAX)] = Field(
+        description="one or more tasks", json_schema_extra={"minItems": 1}
+    )
 
 
 def schema() -> dict[str, Any]:

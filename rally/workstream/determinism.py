@@ -38,6 +38,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("Date.now", r"(?<![\w.])Date\.now\b"),
     ("Math.random", r"(?<![\w.])Math\.random\b"),
     ("new Date()", r"\bnew\s+Date\s*(?:\(\s*\)|(?![\w(.\s])|$)"),
+    ("Date()", r"(?<![\w.])(?<!new )Date\(\s*\)"),
     ("performance.now", r"\bperformance\.now\b"),
     ("process.hrtime", r"\bprocess\.(?:hrtime|uptime)\b"),
     ("crypto.random", r"\bcrypto\.(?:random\w+|getRandomValues)"),
@@ -88,9 +89,28 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("time()", r"(?<![\w.])time\s*\(\s*\)"),
     ("now()", r"(?i:(?<!\w)now\s*\(\s*\)|\bcurrent_timestamp\b)"),
 )  # fmt: skip
+# Every pattern needs one of these words: a command without any is cleared by one look.
+_SUSPICIOUS = (
+    "date", "rand", "now", "today", "time", "uuid", "guid", "uniqid", "seconds", "epoch", "shuf",
+    "sort", "secrets",
+)  # fmt: skip
+# What somebody looks for is not what is run: `! grep -rn 'Math.random' src/` proves that it is gone.
+_SEARCH = re.compile(
+    r"""(?<![\w./-])(?:[efz]?grep|rg|ack|ag)\b(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^;&|\n'"`\\])*"""
+)
+_LITERAL = re.compile(r"""'[^']*'|"[^"$`]*\"""")
+# Lots that are drawn from a written-down seed are the same each time.
+_PYTHON_SEEDED = re.compile(r"(?<![\w./-])random\.seed\(\s*[\d'\"]")
 _COMPILED = [(name, re.compile(pattern, re.MULTILINE)) for name, pattern in _PATTERNS]
 
 
 def nondeterminism(command: str) -> list[str]:
     """What makes a command's outcome change from run to run, each named once; empty if nothing does."""
-    return list(dict.fromkeys(name for name, found in _COMPILED if found.search(command)))
+    lowered = command.lower()
+    if not any(word in lowered for word in _SUSPICIOUS):
+        return []
+    executed = _SEARCH.sub(lambda found: _LITERAL.sub("''", found[0]), command)
+    names = dict.fromkeys(name for name, found in _COMPILED if found.search(executed))
+    if "random" in names and _PYTHON_SEEDED.search(executed):
+        del names["random"]
+    return list(names)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from rally.facilitation.places import Place, canonical_path
+from rally.facilitation.places import Place
 from rally.model import shell
 from rally.model.errors import UsageError
-from rally.model.paths import is_pattern
 from rally.workstream.descriptor import Descriptor
 from rally.workstream.lint import Look, Report, lint
 from rally.workstream.reading import DESCRIPTOR_BYTES_MAX, Document, read_document
+from rally.workstream.survey import Claim, Survey
 
 
 def read_file(file: str, *, cwd: str, stdin: bytes | None) -> Document:
@@ -40,22 +41,20 @@ def read_file(file: str, *, cwd: str, stdin: bytes | None) -> Document:
     return read_document(raw, file.encode("ascii", "backslashreplace").decode())
 
 
-def lint_file(file: str, place: Place, *, cwd: str, stdin: bytes | None) -> Report:
+def lint_file(
+    file: str, place: Place, *, cwd: str, stdin: bytes | None, claims: Sequence[Claim] = ()
+) -> Report:
     """What lint says of a descriptor's file, seen from a room.
+
+    Args:
+        claims: the live claims of the room, as facts; tasks whose paths overlap them are warned of.
 
     Raises:
         UsageError: `unreadable`.
     """
     document = read_file(file, cwd=cwd, stdin=stdin)
-
-    def exists(path: str) -> bool:
-        segments = path.split("/")
-        literal = next((n for n, one in enumerate(segments) if is_pattern(one)), len(segments))
-        inside = "/".join(segments[:literal])
-        tops = dict.fromkeys((place.top, place.root))
-        return any(os.path.lexists(f"{top}/{inside}") for top in tops)
-
-    return lint(document, Look(lambda raw: canonical_path(raw, place), exists))
+    survey = Survey(place, claims)
+    return lint(document, Look(survey.canonical, survey.exists, survey.held if claims else None))
 
 
 def clean_file(file: str, place: Place, *, cwd: str, stdin: bytes | None) -> Report:

@@ -7,7 +7,7 @@ left whole, so one mistake never hides another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,14 +19,22 @@ from rally.model.graph import cycles
 from rally.model.kinds import FACT_BYTES_MAX
 from rally.model.text import nearest
 from rally.workstream.boundaries import Owned, conflicts
-from rally.workstream.descriptor import TIERS, Descriptor, TaskSpec, shown
+from rally.workstream.descriptor import (
+    SCHEMA_FIELD,
+    TASKS_MAX,
+    TIERS,
+    Descriptor,
+    TaskSpec,
+    shown,
+)
 from rally.workstream.determinism import nondeterminism
-from rally.workstream.reading import Document, Place
+from rally.workstream.reading import Document, Place, field_name
 
 # What a fact holds beside its task: ids, hashes, times, the short form of the intent, and the longest
 # tool, session, run and thread.
 _FACT_OVERHEAD_BYTES = 6 * 1024
 _CYCLE_STEPS_SHOWN = 20
+_GUESSES_MAX, _NAMES_MAX = 50, 1_000
 
 CODES: dict[str, str] = {
     "not-object": "the descriptor, or a task in it, is no JSON object",
@@ -45,6 +53,7 @@ CODES: dict[str, str] = {
     "control-characters": "a text holds characters that are not meant to be seen",
     "unknown-field": "a field that means nothing here",
     "missing-path": "a path in `owns` does not exist (yet)",
+    "claimed-path": "a path in `owns` overlaps what somebody holds now",
     "reserved-id": "a task is called like the graph's node for facts without a step",
 }
 _HINTS = {
@@ -109,10 +118,12 @@ class Look(NamedTuple):
     Attributes:
         canonical: brings one path to the one form (contract C1), or raises UsageError.
         exists: whether a canonical path, or the folder that a pattern begins in, is there.
+        held: the live claims, as facts, that overlap a canonical path; None where there are none.
     """
 
     canonical: Callable[[str], str]
     exists: Callable[[str], bool]
+    held: Callable[[str], Iterable[dict[str, Any]]] | None = None
 
 
 def lint(document: Document, look: Look) -> Report:
@@ -133,7 +144,8 @@ class _Lint:
         self._odd: list[tuple[Place, Violation]] = []
         value = document.value
         tasks = value.get("tasks") if isinstance(value, dict) else None
-        self._tasks: list[Any] = tasks if isinstance(tasks, list) else []
+        # Of too many, which pydantic has complained of, only the first are looked at.
+        self._tasks: list[Any] = tasks[:TASKS_MAX] if isinstance(tasks, list) else []
         # Places of values that pydantic has complained of; they are not judged again.
         self._bad: set[Place] = set()
         self._report = Report()
@@ -164,7 +176,7 @@ class _Lint:
     def _violation(self, code: str, place: Place, message: str, hint: str) -> Violation:
         in_task = len(place) >= 2 and place[0] == "tasks" and isinstance(place[1], int)
         task = self._task_name(place[1]) if in_task else ""
-        name = _field_name(place[2:] if in_task else place)
+        name = field_name(place[2:] if in_task else place)
         line = self._document.line(place)
         return Violation(code, task, name, message, hint or _HINTS.get(code, ""), line)
 
@@ -203,7 +215,7 @@ class _Lint:
     def _complain(self, problem: Any) -> None:
         place: Place = tuple(problem["loc"])
         kind, value = problem["type"], problem.get("input")
-        name = _field_name(place[2:] if place[:1] == ("tasks",) and len(place) > 1 else place)
+        name = field_name(place[2:] if place[:1] == ("tasks",) and len(place) > 1 else place)
         if kind == "missing":
             self._add("missing-field", place, f"{name} is missing")
         elif kind in CODES:
@@ -213,7 +225,8 @@ class _Lint:
         elif kind == "too_long":
             self._add("too-long", place, f"{name}: {problem['msg'].lower()}")
         elif kind in ("model_type", "model_attributes_type") and len(place) == 2:
-            self._add("not-object", place, f"a task is {shown(value)}, not a JSON object")
+            hint = 'write {"id": …, "intent": …, "owns": …, "validation": …, "output": …}'
+            self._add("not-object", place, f"a task is {shown(value)}, not a JSON object", hint)
         else:
             what = problem["msg"].removeprefix("Input ")
             self._add("bad-type", place, f"{name} is {shown(value)}; it {what}")
@@ -262,6 +275,11 @@ class _Lint:
                 self._add(code, place, error.message, error.hint)
                 continue
             paths.append(Owned(number, entry, path))
+        self._look_at(number, paths)
+        return paths
+
+    def _look_at(self, number: int, paths: list[Owned]) -> None:
+        """Warn of what is not there, and of what somebody else is at."""
         missing = [one for one in paths if not self._look.exists(one.path)]
         if missing:
             more = len(missing) - 1
@@ -271,11 +289,27 @@ class _Lint:
                 f"{shown(missing[0].path)} {verb}",
                 "fine if the task is to create what it owns",
             )  # fmt: skip
-        return paths
+        if self._look.held is not None:
+            self._look_who(number, paths, self._look.held)
+
+    def _look_who(
+        self, number: int, paths: list[Owned], held: Callable[[str], Iterable[dict[str, Any]]]
+    ) -> None:
+        found = {claim["event_id"]: (one, claim) for one in paths for claim in held(one.path)}
+        if found:
+            one, claim = next(iter(found.values()))
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            self._warn(
+                "claimed-path", ("tasks", number, "owns", one.entry),
+                f"{shown(one.path)} overlaps what {claim['tool']} holds until "
+                f"{claim['lease_expires_at']}{more}",
+                "nobody else can take the task before that claim ends",
+            )  # fmt: skip
 
     def _dependencies(self) -> None:
         ids = dict(self._values("id"))
-        known = set(ids.values())
+        known, strangers = set(ids.values()), 0
+        names = sorted(known)[:_NAMES_MAX]
         graph: dict[str, list[str]] = {task_id: [] for task_id in ids.values()}
         place_of: dict[str, int] = {}
         for number, task_id in ids.items():
@@ -286,9 +320,12 @@ class _Lint:
                 if not isinstance(one, str) or place in self._bad:
                     continue
                 if one not in known:
-                    near = nearest(one, sorted(known)) if len(known) < 1_000 else None
-                    hint = near or "rally workstream schema"
-                    self._add("unknown-dependency", place, f"there is no task {shown(one)}", hint)
+                    strangers += 1  # guessing takes its time, and a few guesses tell as much as all
+                    near = nearest(one, names) if strangers < _GUESSES_MAX else None
+                    self._add(
+                        "unknown-dependency", place, f"there is no task {shown(one)}",
+                        near or f"there are {', '.join(names[:5]) or 'none'}",
+                    )  # fmt: skip
                 elif number in ids:
                     graph[ids[number]].append(one)
         for path in cycles(graph):
@@ -313,7 +350,7 @@ class _Lint:
         for what in nondeterminism(command):
             self._add(
                 "nondeterministic", place,
-                f"{_field_name(place[2:])} uses {what}, which answers something else each time",
+                f"{field_name(place[2:])} uses {what}, which answers something else each time",
             )  # fmt: skip
 
     def _sizes(self) -> None:
@@ -334,7 +371,7 @@ class _Lint:
         value = self._document.value
         if not isinstance(value, dict):
             return
-        self._strange((), value, list(Descriptor.model_fields))
+        self._strange((), value, [*Descriptor.model_fields, SCHEMA_FIELD])
         for number, task in enumerate(self._tasks):
             if isinstance(task, dict):
                 self._strange(("tasks", number), task, list(TaskSpec.model_fields))
@@ -346,14 +383,6 @@ class _Lint:
                 "unknown-field", (*place, name), f"{shown(name)} means nothing here",
                 f"did you mean {near}?" if near else f"known are {', '.join(known)}",
             )  # fmt: skip
-
-
-def _field_name(place: Place) -> str:
-    """`owns[2]` for `("owns", 2)`; `tasks[3]` for a task as a whole."""
-    name = ""
-    for part in place:
-        name += f"[{part}]" if isinstance(part, int) else (f".{part}" if name else str(part))
-    return name.encode("ascii", "backslashreplace").decode()
 
 
 def _place_key(found: tuple[Place, Violation]) -> tuple[Any, ...]:

@@ -81,16 +81,16 @@ def assignment_of(
 def write_packets(made: Sequence[Packet], folder: str) -> list[str]:
     """Write each packet to `<folder>/<task id>.md`; the files, in the order of the packets.
 
-    A file appears whole or not at all; writing again replaces it.
+    A file appears whole or not at all, and none does before all of them are written; writing again
+    replaces them. What else is in the folder stays as it is.
 
     Raises:
-        Failure: `unwritable`; some files may have been written, all of them whole.
+        Failure: `unwritable`; where the disk is full, no file has been changed.
     """
     files = [f"{folder.rstrip('/') or '/'}/{one.task}.md" for one in made]
     try:
         os.makedirs(folder, exist_ok=True)
-        for one, file in zip(made, files, strict=True):
-            _write(file, one.prompt)
+        _write([(file, one.prompt.encode()) for file, one in zip(files, made, strict=True)])
         identities = {os.stat(file).st_ino for file in files}
     except OSError as error:
         raise Failure(
@@ -105,11 +105,14 @@ def write_packets(made: Sequence[Packet], folder: str) -> list[str]:
     return files
 
 
-def _write(file: str, prompt: str) -> None:
-    building = f"{file}.{os.getpid()}.tmp"
+def _write(contents: Sequence[tuple[str, bytes]]) -> None:
+    building = [f"{file}.{os.getpid()}.tmp" for file, _ in contents]
     try:
-        Path(building).write_bytes(prompt.encode())
-        os.replace(building, file)
+        for name, (_, content) in zip(building, contents, strict=True):
+            Path(name).write_bytes(content)
+        for name, (file, _) in zip(building, contents, strict=True):
+            os.replace(name, file)
     except OSError:
-        Path(building).unlink(missing_ok=True)
+        for name in building:
+            Path(name).unlink(missing_ok=True)
         raise

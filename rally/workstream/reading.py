@@ -1,15 +1,16 @@
 """A descriptor file as a JSON document, with the line on which each of its values stands.
 
 The document itself is read by `json`, which knows what JSON is and where it is broken. What it does not
-tell is where values stand and that a key was given twice (the last one would win silently), so the
-parts that have a meaning to rally, down to the fields of tasks, are walked once more.
+tell is where values stand and where a key was given twice (the last one would win silently), so where
+that is asked, the parts that have a meaning to rally, down to the fields of tasks, are walked once more.
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, NoReturn
 
 from rally.model.errors import UsageError
@@ -19,6 +20,7 @@ DESCRIPTOR_BYTES_MAX = 16 * 1024 * 1024
 _BLANKS = " \t\n\r"
 # The document's fields, the tasks, the fields of a task, the entries of a list.
 _DEPTH = 4
+_NAME_CHARS_SHOWN = 100
 
 Place = tuple[str | int, ...]
 
@@ -30,15 +32,28 @@ class Document:
         value: any JSON value.
     """
 
-    def __init__(self, value: Any, lines: dict[Place, int]) -> None:
+    def __init__(self, value: Any, find_lines: Callable[[], dict[Place, int]]) -> None:
         self.value = value
-        self._lines = lines
+        self._find_lines = find_lines
+
+    @cached_property
+    def _lines(self) -> dict[Place, int]:
+        return self._find_lines()
 
     def line(self, place: Place) -> int:
         """The line, 1..N, of the value at a place, or of what it is missing from."""
         while place not in self._lines and place:
             place = place[:-1]
         return self._lines.get(place, 1)
+
+
+def field_name(place: Place) -> str:
+    """`owns[2]` for `("owns", 2)`; `tasks[3]` for a task as a whole."""
+    name = ""
+    for part in place:
+        name += f"[{part}]" if isinstance(part, int) else (f".{part}" if name else str(part))
+    name = name.encode("ascii", "backslashreplace").decode()
+    return name if len(name) <= _NAME_CHARS_SHOWN else f"{name[:_NAME_CHARS_SHOWN]}…"
 
 
 def read_document(raw: bytes, name: str) -> Document:
@@ -63,7 +78,10 @@ def read_document(raw: bytes, name: str) -> Document:
             hint="iconv -t UTF-8",
         ) from None  # fmt: skip
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        twice: list[bool] = []
+        value = json.loads(
+            text, parse_constant=_no_constant, object_pairs_hook=lambda pairs: _object(pairs, twice)
+        )
     except json.JSONDecodeError as error:
         raise _broken(name, error.msg, error.lineno, error.colno) from None
     except (ValueError, RecursionError) as error:
@@ -71,7 +89,17 @@ def read_document(raw: bytes, name: str) -> Document:
         raise UsageError(
             "unreadable", f"{name} is no JSON: {what}", hint="python3 -m json.tool"
         ) from None
-    return Document(value, _Walk(text, name).lines)
+    if not twice:
+        return Document(value, lambda: _Walk(text, name).lines)
+    lines = _Walk(text, name).lines  # raises, unless it was where keys mean nothing
+    return Document(value, lambda: lines)
+
+
+def _object(pairs: list[tuple[str, Any]], twice: list[bool]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice.append(True)
+    return found
 
 
 def _no_constant(word: str) -> NoReturn:

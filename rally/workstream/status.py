@@ -9,8 +9,9 @@ from typing import Any
 def progress(run: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The ids of the tasks that are done, claimed and pending.
 
-    Every task is in one of these lists. `to_dispatch` are the pending ones that could be begun now
-    and that nobody sleeps over: an agent on standby is woken, not sent again.
+    Every task is in one of these lists. Of the pending ones, `to_dispatch` are those that could be
+    begun now and that nobody sleeps over (an agent on standby is woken, not sent again), and `blocked`
+    those whose turn cannot come before a blocker is resolved, be it theirs or of what they hang on.
 
     Args:
         rows: as `task list` answers them, in the order in which they are to be listed.
@@ -25,11 +26,22 @@ def progress(run: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "claimed": claimed,
         "pending": [row["id"] for row in pending],
         "to_dispatch": [row["id"] for row in pending if row["ready"] and not row["standby"]],
+        "blocked": [row["id"] for row in pending if row.get("blocked_by")],
         "complete": bool(listed) and len(done) == len(listed),
         "tasks": [_row(row) for row in listed],
     }
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("id", "status", "detail", "tool", "held_by", "standby", "ready", "registered")
+    names = (
+        "id",
+        "status",
+        "detail",
+        "tool",
+        "held_by",
+        "standby",
+        "ready",
+        "blocked_by",
+        "registered",
+    )
     return {name: row.get(name) for name in names}

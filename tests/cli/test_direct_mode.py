@@ -104,10 +104,16 @@ def test_a_full_disk_under_standard_output_is_told(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("log", "--follow"), ("wait", "--until", "free:p", "--tool", "b:1")]
+    "words",
+    [
+        ("log", "--follow"),
+        ("log", "--follow", "--json"),
+        ("wait", "--until", "free:p", "--tool", "b:1"),
+        ("wait", "--until", "free:p", "--tool", "b:1", "--json"),
+    ],
 )
 def test_an_interrupt_is_130(shell: Shell, words: tuple[str, ...]) -> None:
-    """O3: Ctrl-C, without a traceback."""
+    """O2, O3: Ctrl-C, without a traceback. Who was promised one object gets one; a stream just ends."""
     shell.rally("say", "claim", "--tool", "a:1", "--path", "p")
     program = (
         "import signal, sys, asyncio\n"
@@ -125,8 +131,12 @@ def test_an_interrupt_is_130(shell: Shell, words: tuple[str, ...]) -> None:
     assert process.stderr is not None
     assert process.stderr.readline() == b"asleep\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, err.replace(b"asleep\n", b"")) == (130, b"")
+    if words[0] == "wait" and "--json" in words:
+        assert json.loads(out)["error"]["code"] == "interrupted"
+    else:
+        assert b"interrupted" not in out
 
 
 def test_a_folder_that_was_removed_is_no_crash(shell: Shell) -> None:
@@ -173,7 +183,9 @@ def test_verify_says_how_far_a_damaged_ledger_is_whole(shell: Shell) -> None:
     assert (result.code, result.error["code"]) == (1, "corrupt-ledger")
     assert result.error["details"]["whole_until"] == 1
     assert result.error["details"]["first_problem"]["seq"] == 2
-    assert result.error["hint"] == "rally log --until 1 --limit 20"
+    assert result.error["details"]["whole_to_seq"] == 1
+    aside = ledger.parent / "damaged"
+    assert result.error["hint"] == f"mkdir {aside} && mv {ledger}* {aside}"
     text = shell.rally("verify")
     assert text.err.startswith(f"error: {ledger} is damaged: fact 2")
 
@@ -202,7 +214,7 @@ def test_an_unknown_shell_is_named(shell: Shell) -> None:
     """Exit 2, with those that are known."""
     result = shell.rally("completion", "tcsh", "--json")
     assert (result.code, result.error["code"]) == (2, "usage")
-    assert result.error["details"]["choices"] == ["bash", "zsh", "fish"]
+    assert result.error["details"]["choices"] == ["bash", "zsh", "fish", "install", "uninstall"]
 
 
 @pytest.mark.parametrize(

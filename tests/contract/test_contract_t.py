@@ -152,8 +152,12 @@ def test_a_damaged_ledger_is_named_and_left_alone(room: Room, damage: str) -> No
         text = room.run(*words)
         assert text.code == 1
         assert "Traceback" not in text.out + text.err
-    assert "rally verify" in room.ask("room", exits=1).error["hint"]
     assert ledger.read_bytes() == bad
+    error = room.ask("room", exits=1).error
+    assert error["details"]["whole_to_seq"] == 0
+    assert error["hint"] == room.ask("verify", exits=1).error["hint"]
+    subprocess.run(["/bin/sh", "-c", error["hint"]], check=True)  # T4: what to run
+    assert room.say("note", "a", subject="anew")["seq"] == 1
 
 
 def test_a_lost_side_file_or_a_torn_checkpoint_is_a_non_event(room: Room) -> None:

@@ -119,9 +119,8 @@ def ours(
         return any(covers(held, path) for life in lives for held in life.claim.get("paths", []))
 
     found: set[Finding] = set()
-    if step and any(one.claim.get("paths") for one in step) and not covered(step):
-        found.add(("outside-claim", "stop", path, None))
-    elif strangers and not covered(strangers):
+    holders = step if any(one.claim.get("paths") for one in step) else strangers
+    if holders and not covered(holders):
         found.add(("outside-claim", "stop", path, None))
     elif mine and not covered(mine):
         found.add(("outside-claim", "warn", path, None))

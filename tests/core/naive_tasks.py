@@ -53,13 +53,15 @@ def waited_for(history: History, run: str, steps: list[str]) -> set[str]:
 
 
 def ready(history: History, run: str, now_ms: int) -> list[Doc]:
-    """Tasks that could be taken, in order: not landed, dependencies landed, held by nobody."""
+    """Tasks that could be taken, in order: not landed, dependencies landed, held and blocked by
+    nobody."""
     landed = history.landed()
+    blocked = {step_of(one) for one in history.blockers()}
     held = {step_of(life.claim) for life in history.live_claims(now_ms)}
     found = [
         one
         for one in registered(history, run).values()
-        if step_of(one) not in landed | held
+        if step_of(one) not in landed | held | blocked
         and all((run, step) in landed for step in one.get("parent_steps", []))
     ]
     return sorted(found, key=lambda one: (one["data"]["priority"], one["seq"]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rally.facilitation.ledger.damage import whole_to_seq
 from rally.facilitation.ledger.verify import verify
 from rally.facilitation.ops.common import Reply
 from rally.facilitation.rooms import Rooms
@@ -201,8 +203,37 @@ async def test_a_ledger_that_is_no_ledger_is_named_and_left_alone(room: Room) ->
             await room.call(op, **params)
         assert refusal.value.code == "corrupt-ledger"
         assert "ledger.db" in refusal.value.message
-        assert refusal.value.hint == "rally verify"
+        assert refusal.value.details["whole_to_seq"] == 0
+        assert refusal.value.hint.startswith("mkdir ")
     assert path.read_bytes() == before
+
+
+async def test_the_way_out_of_a_damaged_ledger_can_be_pasted(room: Room) -> None:
+    """The error says how far the history is whole; its command sets the files aside, whoever has them
+    open, and the room begins anew."""
+    for number in range(6):
+        await room.call("say", kind="note", tool="a", subject=f"subject-{number}")
+    await room.reopen()
+    path = room.root / ".rally" / "ledger.db"
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"subject-3", b"SUBJECT-3"))
+    assert await whole_after_damage(room) == 3
+    with pytest.raises(Failure) as refusal:
+        path.write_bytes(b"garbage" * 999)
+        await room.call("say", kind="note", tool="a", subject="lost")
+    (room.root / ".rally" / "worktrees").mkdir()
+    subprocess.run(["/bin/sh", "-c", refusal.value.hint], check=True)
+    answer = await room.call("say", kind="note", tool="a", subject="anew")
+    assert answer.data["fact"]["seq"] == 1
+    assert (room.root / ".rally" / "damaged" / "ledger.db").read_bytes() == b"garbage" * 999
+    assert (room.root / ".rally" / "worktrees").is_dir()
+
+
+async def whole_after_damage(room: Room) -> int:
+    """What `verify` says of how far the history is whole."""
+    report = await verify(room.root / ".rally" / "ledger.db")
+    assert not report.ok
+    return whole_to_seq(room.root / ".rally" / "ledger.db")
 
 
 async def test_a_ledger_that_was_deleted_beside_its_log_is_missed(room: Room) -> None:

@@ -122,6 +122,8 @@ async def run_argv(argv: list[str], call: ArgvCall, rooms: SmallRooms) -> int:
         await call.drain()
         await rooms.block("argv")
         call.out(b"last\n")
+    elif what == "block":
+        await rooms.block("argv")
     elif what == "flood":
         for _ in range(int(argv[2])):
             call.out(b"x" * 65_536)

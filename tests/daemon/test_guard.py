@@ -75,7 +75,9 @@ print(json.dumps(outcomes))
 """
 
 
-@pytest.mark.parametrize("before", ["", "import subprocess"])
+@pytest.mark.parametrize(
+    "before", ["", "import subprocess", "import ctypes", "import rally.facilitation.inotify"]
+)
 def test_every_way_to_start_a_process_is_denied(tmp_path: Path, before: str) -> None:
     """Also through names that were bound before the guard was there; and nothing was started."""
     ran = subprocess.run(

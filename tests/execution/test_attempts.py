@@ -42,7 +42,7 @@ def test_the_last_attempt_is_the_end_of_the_series_whatever_the_order() -> None:
         ([release("timed-out")], Failed(2, 10_000)),
         ([release(None)], Failed(2, 10_000)),
         ([{"kind": "retract", "created_at": "1970-01-01T00:00:10.000Z"}], Failed(2, 10_000)),
-        ([{"kind": "note"}, release("succeeded")], Fired(2)),
+        ([{"kind": "note"}, release("succeeded")], Fired(2, 10_000)),
     ],
 )
 def test_how_the_last_attempt_ended_is_what_its_release_says(

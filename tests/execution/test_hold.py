@@ -82,6 +82,8 @@ def test_refused_the_command_is_not_started(room: Room) -> None:
     code, error = room.error(*HOLD[:1], "--json", *HOLD[1:], "touch", "started")
     assert (code, error["code"]) == (3, "claim-conflict")
     assert error["details"]["conflicts"][0]["owner"] == "other:1"
+    hint = "rally hold --tool claude:1 --path src/gen --wait 5m -- touch started --json"
+    assert error["hint"] == hint  # all words behind the command are the command's
     assert room.run("hold", "--tool", "claude:1", "--", "touch", "started").returncode == 2
     assert room.run("hold", "--path", "x", "--", "touch", "started").returncode == 2
     assert room.run(*HOLD, "--ttl", "0s", "--", "touch", "started").returncode == 2

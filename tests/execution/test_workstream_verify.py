@@ -149,6 +149,53 @@ def test_wrong_words_run_nothing(room: Room, words: tuple[str, ...], code: str) 
     assert notes(room) == []
 
 
+def described(room: Room, **validations: str) -> str:
+    """A descriptor's file with a task for each validation."""
+    tasks = [
+        {"id": name, "intent": "x", "owns": [name], "validation": validation, "output": "x"}
+        for name, validation in validations.items()
+    ]
+    file = room.root / "plan.json"
+    file.write_text(json.dumps({"workstream": "w", "description": "d", "tasks": tasks}))
+    return file.name
+
+
+def test_with_a_file_the_verdict_is_about_all_that_was_planned(room: Room) -> None:
+    """W6: descriptor, graph and evidence together; tasks that nobody registered are among them."""
+    file = described(room, a="true", b="true", c="exit 3")
+    add(room, "a", "true")
+    room.say("artifact", "--run", "r", "--step", "b", "--subject", "s")
+    code, found = verified(room, file)
+    assert (code, found["verdict"], found["why"]) == (3, "incomplete", "not landed: c")
+    assert [one["status"] for one in found["steps"]] == ["passed", "passed", "not_landed"]
+    landing = room.say("artifact", "--run", "r", "--step", "c", "--subject", "s")
+    code, found = verified(room, file, "--step", "c")
+    assert (code, found["verdict"]) == (4, "broken")
+    assert found["steps"][0]["landed_by"] == [landing["event_id"]]
+    text = room.run(*VERIFY, file).stdout.decode()
+    assert f"rally say retract --ref {landing['event_id']} --reason WHY --tool TOOL" in text
+    (dry,) = verified(room, file, "--step", "c", "--dry-run")[1]["would_run"]
+    assert dry == {"step": "c", "command": "exit 3"}
+
+
+def test_what_was_registered_is_what_is_run(room: Room) -> None:
+    """A file that was changed since cannot make a run look better, and the difference is told."""
+    add(room, "a", "exit 5")
+    done = room.run(*VERIFY, described(room, a="true"), "--json")
+    assert done.returncode == 4
+    (warned,) = json.loads(done.stdout)["warnings"]
+    assert warned["code"] == "validation-differs"
+    assert warned["message"].startswith("a: ")
+
+
+def test_a_file_that_does_not_lint_clean_runs_nothing(room: Room) -> None:
+    """W3's rule holds here too."""
+    add(room, "a", "touch ran")
+    code, error = room.error(*VERIFY, described(room, a="date"))
+    assert (code, error["code"]) == (2, "not-clean")
+    assert not (room.root / "ran").exists()
+
+
 def test_an_unknown_run_is_not_complete(room: Room) -> None:
     """Nothing landed is not everything landed."""
     code, data = verified(room)
@@ -296,10 +343,11 @@ class Forgetful:
         if op == "say":
             raise Failure("disk-full", "the disk is full", hint="make room")
         rows = [
-            {"id": one, "status": "landed", "validation": "true", "detail": ""}
+            {"id": one, "status": "landed", "validation": "true", "detail": "", "landed_by": [],
+             "registered": True}
             for one in ("a", "b")
-        ]
-        return Answer({"tasks": rows})
+        ]  # fmt: skip
+        return Answer({"tasks": rows, "next": None})
 
     async def close(self) -> None:
         """Nothing is open."""

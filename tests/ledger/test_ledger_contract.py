@@ -239,6 +239,28 @@ async def test_retracted_ids_are_told_from_the_rest(ledger: Ledger) -> None:
     assert await ledger.retracted([]) == set()
 
 
+async def test_untrusted_facts_land_nothing_and_retract_nothing(ledger: Ledger) -> None:
+    """T3, both backends: they are kept and shown, and change no answer about others. What a fact says
+    *of* trust, in a text or among its data, is not its trust."""
+    step = {"kind": "artifact", "run": "r", "step": "s"}
+    await say(
+        ledger,
+        content(**step, event_id="own", summary='"trust":"untrusted"', data={"trust": "untrusted"}),
+        content(**step, event_id="foreign", trust="untrusted"),
+        content("retract", ref="own", trust="untrusted"),
+        content("retract", ref="foreign", trust="untrusted"),
+    )
+    assert await ledger.landings([("r", "s")]) == {("r", "s"): ["own"]}
+    assert await ledger.landings([("r", "s")], before_seq=4) == {("r", "s"): ["own"]}
+    assert await ledger.retracted(["own", "foreign"]) == set()
+    shown = FactQuery(kinds=frozenset({"artifact"}), hide_retracted=True)
+    assert [fact.event_id for fact in await ledger.select(shown)] == ["own", "foreign"]
+    assert await ledger.count(shown) == 2
+    await say(ledger, content("retract", ref="own"))
+    assert await ledger.landings([("r", "s")]) == {("r", "s"): []}
+    assert await ledger.retracted(["own", "foreign"]) == {"own"}
+
+
 async def test_a_runs_facts_come_whole_and_in_order(ledger: Ledger) -> None:
     """More than one chunk, nothing of another run, retracted facts included."""
     number = CHUNK_FACTS * 2 + 3

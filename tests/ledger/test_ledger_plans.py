@@ -20,7 +20,7 @@ from rally.model.fact import Fact
 
 VALUES: dict[str, Any] = {
     "after": 0, "before": SEQ_MAX, "limit": 10, "size": 10, "event_id": "a",
-    "ids": '["a"]', "keys": '["a"]', "seqs": "[1]", "pairs": '[["r","s"]]',
+    "ids": '["a"]', "keys": '["a"]', "seqs": "[1]", "seq": 1, "pairs": '[["r","s"]]',
 }  # fmt: skip
 
 

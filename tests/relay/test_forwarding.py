@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -164,6 +165,24 @@ def test_an_interrupt_ends_both_sides(daemon: Daemon) -> None:
     assert (process.returncode, errors) == (130, b"")
     with daemon.connect() as peer:
         assert peer.call("await-sign", sign="argv-cancelled")["ok"]
+
+
+def test_an_interrupted_command_that_promised_json_keeps_its_word(daemon: Daemon) -> None:
+    """O2: one object on standard output, nothing on standard error; none behind a part of an answer."""
+    process = start_rally(daemon.env, "wait", "block", "--json")
+    with daemon.connect() as peer:
+        peer.call("await-sign", sign="argv-began")
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=PATIENCE_S)
+    answer = json.loads(out)
+    assert (process.returncode, errors) == (130, b"")
+    assert (answer["ok"], answer["command"]) == (False, "wait")
+    assert (answer["error"]["code"], answer["error"]["exit_code"]) == ("interrupted", 130)
+    begun = start_rally(daemon.env, "wait", "stream", "--json")
+    assert begun.stdout is not None
+    assert begun.stdout.readline() == b"first\n"
+    begun.send_signal(signal.SIGINT)
+    assert begun.communicate(timeout=PATIENCE_S) == (b"", b"")
 
 
 def test_output_never_goes_into_the_socket(daemon: Daemon) -> None:

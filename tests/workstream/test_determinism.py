@@ -7,6 +7,12 @@ import pytest
 from rally.workstream.determinism import nondeterminism
 
 STEADY = """
+! grep -rn 'Math.random' src/
+sh -c "! grep -q 'Date.now' x"
+rg "time.time\\(\\)" src && exit 1
+grep "it's Date.now" f
+python3 -c 'import random; random.seed(1); assert random.random() < 2'
+node -e 'new Date(2020, 1, 1)'
 bash validate-date.sh
 git log --date=iso
 npm run update
@@ -99,6 +105,12 @@ rand::thread_rng()
 Uuid::new_v4()
 System.currentTimeMillis()
 UUID.randomUUID()
+grep -q "Date.now" f && date
+grep "$(date)" f
+rg 'time.time()' ; node -e 'Date.now()'
+sh -c 'grep "Date.now" x; date'
+python3 -c 'import random; random.seed(); random.random()'
+node -p 'Date()'
 """.strip().splitlines()
 
 
@@ -137,5 +149,8 @@ def test_a_long_command_is_judged_in_no_time() -> None:
         "sort -x " * 8_000,
         "(" * 60_000,
         " x=" * 20_000,
+        "grep '" + "x" * 60_000,
+        "grep " + "\\" * 60_000,
+        "grep \"$" * 10_000,
     ):
         nondeterminism(hostile)

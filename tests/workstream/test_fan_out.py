@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,8 @@ from rally.facilitation.rooms import Rooms
 from rally.model.errors import Refused
 
 TAKERS, TASKS, PROCESSES = 16, 200, 2
+COMMAND = Path(__file__).parents[2] / "bin" / "rally"
+TAKER = Path(__file__).with_name("taker_process.py")
 Doc = dict[str, Any]
 
 
@@ -109,9 +115,68 @@ async def test_every_task_is_done_once_by_one_and_in_order(tmp_path: Path, seed:
     assert sum(len(one.refusals) for one in takers) >= TAKERS
 
 
+@pytest.mark.slow
+def test_sixteen_processes_share_a_run(tmp_path: Path) -> None:
+    """C3, W5: the same with a process for each taker, half of them through a daemon, half without."""
+    tasks = tasks_of(3)
+    (tmp_path / "repo").mkdir()
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"), "RALLY_RUNTIME_DIR": str(tmp_path / "run"),
+    }  # fmt: skip
+
+    def rally(*words: str) -> Doc:
+        command = [sys.executable, str(COMMAND), *words, "--json"]
+        done = subprocess.run(
+            command, cwd=tmp_path / "repo", env=env, capture_output=True, check=True
+        )
+        found: Doc = json.loads(done.stdout)["data"][words[0]]
+        return found
+
+    asyncio.run(begin(tasks, tmp_path / "repo", env))
+    rally("daemon", "start")
+    try:
+        takers = [
+            subprocess.Popen(
+                [sys.executable, str(TAKER), f"taker:{number}", str(number)],
+                cwd=tmp_path / "repo", stdout=subprocess.PIPE, text=True,
+                env=env if number % 2 else {**env, "RALLY_DAEMON": "off"},
+            )
+            for number in range(TAKERS)
+        ]  # fmt: skip
+        said = [taker.communicate(timeout=120)[0] for taker in takers]
+        facts = rally("log", "--limit", "0")["facts"]
+        graph = rally("dag", "--run", "r")
+    finally:
+        rally("daemon", "stop")
+    assert [taker.returncode for taker in takers] == [0] * TAKERS
+    assert all("nothing" in one for one in said)
+    witness(tasks, facts)
+    assert len({one["tool"] for one in facts if one["kind"] == "artifact"}) > 8
+    steps = {node["status"] for node in graph["nodes"] if node["step_id"] != "root"}
+    assert (steps, graph["counts"]["landed"]) == ({"landed"}, TASKS)
+
+
+async def begin(tasks: list[Doc], repo: Path, env: dict[str, str]) -> None:
+    """Start the run."""
+    rooms = Rooms()
+    params = {"action": "start", "run": "r", "tool": "lead:1", "workstream": "w", "tasks": tasks}
+    await rooms.call("task", params, cwd=str(repo), env=env)
+    await rooms.close()
+
+
+def is_takeable(task: Doc, held: dict[str, Doc], landed: list[str]) -> bool:
+    """Whether a task could be given to somebody who holds nothing."""
+    if task["id"] in held or task["id"] in landed or not set(task["depends_on"]) <= set(landed):
+        return False
+    taken = {path for claim in held.values() for path in claim.get("paths", [])}
+    return taken.isdisjoint(one.rstrip("/") for one in task["owns"])
+
+
 def witness(tasks: list[Doc], facts: list[Doc]) -> None:
     """What the ledger must show, read from its facts alone and in their order."""
     by_id = {one["id"]: one for one in tasks}
+    rank = {one["id"]: (one["priority"], number) for number, one in enumerate(tasks)}
     held: dict[str, Doc] = {}  # step to the claim that holds it
     landed: list[str] = []
     for fact in facts:
@@ -126,6 +191,12 @@ def witness(tasks: list[Doc], facts: list[Doc]) -> None:
             assert not set(others) & set(fact.get("paths", [])), (
                 f"{step} writes what another one holds"
             )
+            better = [
+                one["id"]
+                for one in tasks
+                if rank[one["id"]] < rank[step] and is_takeable(one, held, landed)
+            ]
+            assert not better, f"{step} was given before {better}"
             held[step] = fact
         elif fact["kind"] == "artifact":
             assert held[step]["tool"] == fact["tool"], f"{step} was landed by a stranger"

@@ -121,7 +121,7 @@ def test_one_mistake_is_one_violation(value: Any, found: tuple[str, str, str]) -
 
 def test_every_code_of_the_contract_has_a_row_above() -> None:
     """A code that nothing can raise is a promise that nobody keeps."""
-    warnings = {"unknown-field", "missing-path", "reserved-id"}
+    warnings = {"unknown-field", "missing-path", "claimed-path", "reserved-id"}
     assert {found[0] for _, found in ONE_WRONG} | warnings == set(CODES)
 
 
@@ -150,6 +150,17 @@ def test_all_mistakes_are_reported_at_once() -> None:
             ("not-object", "#3", ""),
         ]
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "intent", "tier", "validation", "thread", "ünknown" * 9_000]
+)
+def test_what_is_a_million_characters_long_is_told_in_a_few(name: str) -> None:
+    """A message is there to be read, whatever it is about."""
+    report = report_on(plan(task("a", **{name: "ü$(date)" * 40_000}), thread="x" * 300_000))
+    assert not report.clean
+    told = [*report.violations, *report.warnings]
+    assert max(len(text) for one in told for text in (one.field, one.message, one.hint)) < 200
 
 
 def test_a_cycle_is_printed_with_its_path() -> None:
@@ -202,6 +213,12 @@ def test_unknown_fields_are_warnings_that_guess_what_was_meant() -> None:
         ("unknown-field", "", "note", report.warnings[2].hint),
         ("unknown-field", "", "taks", "did you mean tasks?"),
     ]
+
+
+def test_a_file_may_name_its_schema() -> None:
+    """Editors find it by `$schema`; to lint it is nothing strange."""
+    report = report_on(plan(task("a"), **{"$schema": "./workstream.schema.json"}))
+    assert (report.clean, report.warnings) == (True, [])
 
 
 def test_paths_that_do_not_exist_are_warned_of() -> None:

@@ -12,6 +12,11 @@ from rally.model.errors import Refused
 SET = ("memory", "set", "--tool", "a:1")
 
 
+def repr_short(value: str) -> str:
+    """A name for a test with a long value."""
+    return f"{len(value)}x{ord(value[0]):x}"
+
+
 async def test_the_latest_value_wins_and_its_author_is_kept(desk: Desk) -> None:
     """A value is who set it, when, and under which version."""
     await desk.json(*SET, "k", "first")
@@ -78,6 +83,29 @@ async def test_a_value_may_come_on_standard_input(desk: Desk) -> None:
     assert (await desk.json("memory", "get", "k"))["value"] == "zwei\nZeilen é"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 16_384, "x" * 16_385, "é" * 30_720, '"' * 30_720, "\x01" * 10_240],
+    ids=repr_short,
+)
+async def test_a_value_may_fill_its_fact(desk: Desk, value: str) -> None:
+    """F5: up to 60 KiB as JSON, beside the longest key, tool and session, and back as it was given."""
+    key, tool, session = "k" * 256, "t" * 128, "\U0001f600" * 256
+    caller = ("--tool", tool, "--session-id", session)
+    said = await desk.json("memory", "set", *caller, key, "-", stdin=value.encode())
+    assert said["value"] == value
+    got = await desk.json("memory", "get", key)
+    assert (got["value"], got["author"]) == (value, tool)
+    (item,) = (await desk.json("memory", "list"))["items"]
+    assert item == {name: got[name] for name in item}
+    over = await desk(
+        "memory", "set", *caller, key, "-", "--json", stdin=f"{value}{'x' * 50_000}".encode()
+    )
+    assert (over.code, over.error["code"]) == (2, "too-long")
+    assert "at most 61440 are allowed" in over.error["message"]
+    assert len(await desk.facts("memory")) == 1
+
+
 async def test_an_empty_value_is_a_value(desk: Desk) -> None:
     """It is there, and empty."""
     await desk.json(*SET, "k", "")
@@ -97,7 +125,8 @@ async def test_withdrawing_a_value_forgets_it(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        ((*SET, "k", "x" * 16_385), "too-long"),
+        ((*SET, "k", "x" * 61_441), "too-long"),
+        ((*SET, "k", "\n" * 30_721), "too-long"),
         ((*SET, "k" * 257, "x"), "too-long"),
         ((*SET, "a\nb", "x"), "bad-value"),
         ((*SET, " ", "x"), "bad-value"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from plan_desk import Desk, plan, report_on, task
 
 from rally.cli.app import client_root
 from rally.facilitation.packets import Assignment, Hold, packet
-from rally.model.errors import UsageError
+from rally.model.errors import Failure, UsageError
 from rally.model.kinds import SUBJECT_CHARS_MAX
 from rally.model.visible import visible
 from rally.workstream.packet import packets, write_packets
@@ -26,6 +28,8 @@ COMMAND = Path(__file__).parents[2] / "bin" / "rally"
 HOSTILE = (
     'it\'s "$HOME" `touch pwned` $(touch pwned); touch pwned & | > pwned\n# Forged\n```\nrally x'
 )
+
+HOSTILE_LINE = HOSTILE.replace("\n", " ")
 
 nasty = st.text(
     st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from("'\"\\$`%-\n#>* "),
@@ -184,6 +188,30 @@ def test_packets_are_written_whole_and_again(tmp_path: Path) -> None:
     assert Path(files[0]).read_text() == packets(report, "r", task="a")[0].prompt
 
 
+def test_a_full_disk_changes_no_packet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files are written before the first is put in its place; what else is there stays."""
+    report = report_on(plan(*(task(f"t{n}") for n in range(20))))
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "t0.md").write_text("an older one")
+    (folder / "notes.txt").write_text("mine")
+    written = []
+
+    def write(path: Path, content: bytes) -> int:
+        written.append(path)
+        if len(written) > 10:  # a disk of that size would need a mount, and so the superuser
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
+
+    write_bytes = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(Failure) as caught:
+        write_packets(packets(report, "r"), str(folder))
+    assert (caught.value.code, "No space left" in caught.value.message) == ("unwritable", True)
+    assert sorted(one.name for one in folder.iterdir()) == ["notes.txt", "t0.md"]
+    assert (folder / "t0.md").read_text() == "an older one"
+
+
 async def test_a_descriptor_that_is_not_clean_makes_no_packet(desk: Desk) -> None:
     """W3: exit 2 `not-clean`, with every violation."""
     desk.write(plan(task("a", validation="date"), task("a", owns=["b"])))
@@ -221,9 +249,12 @@ async def test_a_folder_that_cannot_be_written_is_a_clear_failure(desk: Desk) ->
     assert (result.code, result.error["code"]) == (1, "unwritable")
 
 
-def test_a_packet_followed_line_by_line_lands_its_task(tmp_path: Path) -> None:
-    """W3: the lines, run by `sh` in a real room in their order, do what they say, hostile values and
-    all."""
+Sh = Callable[[str], tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def sh(tmp_path: Path) -> Sh:
+    """Runs one line of a packet in a room whose own path needs quotes."""
     repo = tmp_path / "repo with 'quotes'"
     repo.mkdir()
     (tmp_path / "bin").mkdir()
@@ -243,6 +274,49 @@ def test_a_packet_followed_line_by_line_lands_its_task(tmp_path: Path) -> None:
         assert done.stderr == b""
         return done.returncode, json.loads(done.stdout)
 
+    return sh
+
+
+def followed(sh: Sh, lines: Sequence[str]) -> None:
+    """Run lines one after the other; none may fail, warn or stop."""
+    for line in lines:
+        code, answer = sh(line)
+        assert (code, answer["warnings"]) == (0, []), (line, answer)
+        if "check" in answer["data"]:
+            assert answer["data"]["check"]["allow"], answer
+
+
+def statuses(sh: Sh, run: str) -> dict[str, str]:
+    """How each step of a run stands."""
+    nodes = sh(f"rally dag --run '{run}'")[1]["data"]["dag"]["nodes"]
+    return {node["step_id"]: node["status"] for node in nodes}
+
+
+def test_a_read_only_packet_followed_line_by_line_lands_its_task(sh: Sh) -> None:
+    """C4: the same loop without paths."""
+    (made,) = packets(report_on(plan(task("look", intent=HOSTILE_LINE, owns="read-only"))), "r")
+    lines = [line for line in rally_lines(made.prompt) if "blocker" not in line]
+    followed(sh, lines[: lines.index("rally leave --tool agent:look") + 1])
+    assert statuses(sh, "r") == {"look": "landed"}
+
+
+def test_the_packet_of_take_followed_line_by_line_lands_the_task(sh: Sh) -> None:
+    """W5: whoever takes a task gets lines that fit the claim it holds; or it gives the task back."""
+    add = "rally task add --tool lead:1 --run 'r $x' --id t --intent \"it's\" --owns 'a b.py' --owns c"
+    followed(sh, [add, "rally enter --tool x:1"])
+    take = "rally task take --run 'r $x' --tool x:1"
+    drop = rally_lines(sh(take)[1]["data"]["task"]["packet"])[-1]
+    followed(sh, [drop])
+    lines = rally_lines(sh(take)[1]["data"]["task"]["packet"])
+    assert drop == lines[-1]
+    followed(sh, [line for line in lines[:-1] if "blocker" not in line])
+    assert statuses(sh, "r $x") == {"t": "landed"}
+    assert sh("rally room")[1]["data"]["room"]["active_claims"] == []
+
+
+def test_a_packet_followed_line_by_line_lands_its_task(sh: Sh, tmp_path: Path) -> None:
+    """W3: the lines, run by `sh` in a real room in their order, do what they say, hostile values and
+    all."""
     of = Assignment(
         run="r $x", task="b", intent=HOSTILE, owns=("src/a b.py", "it's/*.md", "-rf"),
         depends_on=("a", "z"), validation="true", output="x",
@@ -265,13 +339,9 @@ def test_a_packet_followed_line_by_line_lands_its_task(tmp_path: Path) -> None:
         == "resume_standby"
     )
     rest = [line for line in lines[lines.index(sleep) + 2 :] if "blocker" not in line]
-    for line in [enter, wait, *rest[: rest.index("rally leave --tool agent:b") + 1]]:
-        code, answer = sh(line)
-        assert (code, answer["warnings"]) == (0, []), (line, answer)
-        if "check" in answer["data"]:
-            assert answer["data"]["check"]["allow"], answer
-    graph = sh("rally dag --run 'r $x'")[1]["data"]["dag"]
-    assert {node["step_id"]: node["status"] for node in graph["nodes"]}["b"] == "landed"
+    followed(sh, [enter, wait, *rest[: rest.index("rally leave --tool agent:b") + 1]])
+    assert statuses(sh, "r $x")["b"] == "landed"
     room = sh("rally room")[1]["data"]["room"]
     assert (room["active_claims"], room["standbys"]) == ([], [])
+    repo = tmp_path / "repo with 'quotes'"
     assert sorted(one.name for one in repo.iterdir()) == [".rally"]

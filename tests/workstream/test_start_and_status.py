@@ -335,4 +335,8 @@ async def test_the_schema_describes_what_lint_accepts(desk: Desk) -> None:
     assert sorted(spec["required"]) == ["id", "intent", "output", "owns", "validation"]
     assert sorted(described["required"]) == ["description", "tasks", "workstream"]
     assert spec["properties"]["owns"]["oneOf"][0] == {"const": "read-only"}
+    assert spec["properties"]["id"]["pattern"] == "^[A-Za-z0-9._-]+$"
+    assert spec["properties"]["intent"]["minLength"] == 1
+    assert spec["properties"]["priority"]["maximum"] == 2**53 - 1
+    assert (described["properties"]["tasks"]["minItems"], described["type"]) == (1, "object")
     assert (await desk("workstream", "schema", "--json")).data["schema"] == described

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
 
+from rally.cli.ci import check_ledger, formats, is_github
 from rally.cli.command import NUMBER, Entry, VerbGroup, verb
 from rally.cli.options import caller, limit, paths, run_name, strict
-from rally.cli.plan import Ask, given
+from rally.cli.plan import Answered, Ask, Session, Work, given
 from rally.cli.text.check import show_check, show_ci
+from rally.cli.text.github import show_github
 from rally.model.errors import EXIT_OK, EXIT_STRICT_STOP
 
 EXITS = (0, 1, 2, 4)
@@ -85,12 +89,23 @@ def before_complete(**options: Any) -> Ask:
 )
 @strict("Exit 4 when there is any finding.")
 @limit(50)
-def check_ci(**options: Any) -> Ask:
+@formats
+def check_ci(*, form: str, **options: Any) -> Ask | Work:
     """What should not be open when work is merged.
 
     Open blockers, overdue handoffs, lapsed claims, artifacts without evidence.
     """
+    if is_github(form):
+        return Work(partial(_ci_in_github, given(options)), show_github({}), ci_verdict)
     return Ask("check-ci", given(options), show_ci, verdict=ci_verdict)
+
+
+async def _ci_in_github(options: dict[str, Any], session: Session) -> Answered:
+    async def ask(op: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return (await session.ask(op, session.params(params, is_caller=False)))[0]
+
+    await check_ledger(ask, session)
+    return await session.ask("check-ci", session.params(options, is_caller=False))
 
 
 def ci_verdict(data: dict[str, Any]) -> int:

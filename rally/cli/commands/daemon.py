@@ -15,7 +15,7 @@ from rally.cli.options import number
 from rally.cli.plan import Answered, Session, Takeover, Work
 from rally.cli.text.daemon import show_daemon
 from rally.client.connection import Connection
-from rally.client.launch import ensure_daemon, log_path
+from rally.client.launch import ensure_daemon, lock_holder, log_path
 from rally.model.errors import Failure, UsageError
 from rally.wire.door import knock
 from rally.wire.frames import CALL, pack
@@ -98,13 +98,19 @@ def run() -> Takeover:
 
 
 async def _ping(session: Session) -> dict[str, Any] | None:
-    """What the daemon says of itself; None where none answers."""
+    """What the daemon says of itself; None where there is none.
+
+    Raises:
+        Failure: `no-daemon`; there is one, and it does not answer.
+    """
     try:
         async with await Connection.open(
             env=session.call.env, cwd=session.call.cwd, start=False
         ) as connection:
             return dict(await connection.call("ping"))
-    except Failure:
+    except Failure as failure:
+        if failure.details.get("silent"):
+            raise
         return None
 
 
@@ -131,12 +137,26 @@ async def _start(session: Session) -> Answered:
 
 
 async def _launch(session: Session) -> None:
-    env = session.call.env
+    await asyncio.to_thread(_start_one, session.call.env)
+
+
+def leave_and_start(env: Mapping[str, str]) -> bool:
+    """Stop the daemon that there is, and start one; whether there was one.
+
+    Raises:
+        Failure: `unavailable` or `no-daemon`.
+    """
+    stopped = _say_goodbye(env)
+    _start_one(env)
+    return stopped
+
+
+def _start_one(env: Mapping[str, str]) -> None:
     if env.get("RALLY_DAEMON") == "off":
         raise Failure(
             "no-daemon", "RALLY_DAEMON=off says that there shall be none", hint="unset RALLY_DAEMON"
         )
-    if not await asyncio.to_thread(ensure_daemon, env):
+    if not ensure_daemon(env):
         raise Failure(
             "no-daemon",
             f"the daemon does not start; its socket would be {socket_path(env)}",
@@ -169,7 +189,7 @@ def _say_goodbye(env: Mapping[str, str]) -> bool:
         raise Failure(
             "unavailable",
             f"the daemon has not left within {_GOODBYE_S:g} s",
-            hint="rally daemon status",
+            hint=f"kill -9 {pid}" if (pid := lock_holder(env)) else "rally daemon status",
         ) from None
     except ConnectionError:
         pass
@@ -179,8 +199,7 @@ def _say_goodbye(env: Mapping[str, str]) -> bool:
 
 
 async def _restart(session: Session) -> Answered:
-    stopped = await asyncio.to_thread(_say_goodbye, session.call.env)
-    await _launch(session)
+    stopped = await asyncio.to_thread(leave_and_start, session.call.env)
     return {**await _state(session, "restart"), "stopped": stopped}, []
 
 

@@ -13,7 +13,7 @@ from rally.cli.plan import OutputClosedError, Takeover
 from rally.execution.hold import Hold, InterruptedBySignal, Wanted, claim_fields, signalled
 from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN
 from rally.model.durations import parse_duration_ms
-from rally.model.errors import RallyError
+from rally.model.errors import Interrupted, RallyError
 
 TTL = "5m"
 
@@ -61,7 +61,8 @@ def _hold(console: Console, wanted: Wanted) -> int:
     try:
         held = Hold(wanted, env=console.call.env, clock=console.clock, warn=warn).run()
     except InterruptedBySignal as interrupted:
-        return signalled(interrupted.number)
+        code = signalled(interrupted.number)
+        return console.fail(Interrupted(code)) if console.wants_json else code
     except RallyError as error:
         return console.fail(error)
     if console.wants_json:

@@ -1,22 +1,13 @@
-"""`rally init` and `rally verify` (contract R2, R3)."""
+"""`rally verify` (contract R3)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rally.cli.command import verb
-from rally.cli.plan import Answered, Ask, Session, Work
-from rally.cli.text.ledger import show_init, show_verify
+from rally.cli.plan import Answered, Session, Work
+from rally.cli.text.ledger import show_verify
 from rally.model.errors import Failure
-
-
-@verb("init", example="rally init", exits=(0, 1, 2))
-def init() -> Ask:
-    """Make a room here.
-
-    Nobody needs it: `enter` and the first `say` make the room too. Done again it changes nothing.
-    """
-    return Ask("init", {}, show_init)
 
 
 @verb(
@@ -32,6 +23,7 @@ def verify() -> Work:
 
 
 async def _verify(session: Session) -> Answered:
+    from rally.facilitation.ledger.damage import add_way_out, set_aside_command, still_whole
     from rally.facilitation.ledger.folder import check_room_folder, file_identity
     from rally.facilitation.ledger.verify import verify as examine
     from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, find_place
@@ -40,7 +32,11 @@ async def _verify(session: Session) -> Answered:
     place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
     path = f"{place.root}/{ROOM_FOLDER}/{LEDGER_FILE}"
     if file_identity(path) is None:
-        check_room_folder(place.root)
+        try:
+            check_room_folder(place.root)
+        except Failure as failure:
+            await add_way_out(failure)
+            raise
         empty: dict[str, Any] = {
             "ok": True, "facts": 0, "head": 0, "hash": "0" * 64, "whole_until": 0,
             "first_problem": None, "file": path,
@@ -54,9 +50,8 @@ async def _verify(session: Session) -> Answered:
         where = f"fact {problem['seq']}: " if problem["seq"] is not None else ""
         raise Failure(
             "corrupt-ledger",
-            f"{path} is damaged: {where}{problem['what']}; "
-            f"the first {report.whole_until} facts are whole",
-            hint=f"rally log --until {report.whole_until} --limit 20",
-            details=data,
+            f"{path} is damaged: {where}{problem['what']}; {still_whole(report.whole_until)}",
+            hint=set_aside_command(path),
+            details={**data, "whole_to_seq": report.whole_until},
         )
     return data, []

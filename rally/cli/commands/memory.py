@@ -53,7 +53,7 @@ remove one, withdraw its fact with `rally say retract`. Alone it lists all keys.
 def set_(**options: Any) -> Ask:
     """Give a key a value; - reads it from standard input.
 
-    At most 16 KiB of text. A value's version is the seq of its fact.
+    At most 60 KiB of text. A value's version is the seq of its fact.
     """
     return _plan("set", options)
 

@@ -78,6 +78,7 @@ def list_(**options: Any) -> Ask:
 )
 @caller
 @_run
+@click.option("--id", metavar="ID", help="This task, and no other.")
 @fields("ttl")
 def take(**options: Any) -> Ask:
     """Get the next task that is ready, with its claim.

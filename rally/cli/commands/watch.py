@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
 from rally.cli.command import NUMBER, verb
 from rally.cli.console import Console
+from rally.cli.live_line import LiveLine
 from rally.cli.plan import OutputClosedError, Takeover, Text
 from rally.execution.reporter import Reporter
 from rally.execution.units import UNITS, print_unit
@@ -31,6 +33,9 @@ _SECOND_MS, _DAY_MS = 1_000, 86_400_000
     "--on-wake", metavar="CMD", help="Run this for a due standby, not rally's suggestion."
 )
 @click.option("--on-activity", metavar="CMD", help="Run this once for each batch of new facts.")
+@click.option(
+    "--boundaries", is_flag=True, help="Tell of writes in working trees on others' live claims."
+)
 @click.option("--once", is_flag=True, help="Do what is to be done now, and end: for cron.")
 @click.option(
     "--tool",
@@ -80,7 +85,8 @@ def watch(**options: Any) -> Takeover | Text:
 
     For every standby that falls due its suggested command is run, or yours, once, however many
     watchers there are. For new facts the activity command is run, once for each batch, and never for
-    what your own commands said. A command that fails is tried five times in all.
+    what your own commands said. A command that fails is tried five times in all. With --boundaries a
+    file that is written on another's claim becomes a risk fact, once.
 
     Your commands run in the room's folder and find RALLY_ROOM and RALLY_WATCH; for a wake RALLY_TOOL,
     RALLY_STANDBY_ID, RALLY_RUN and RALLY_STEP; for activity RALLY_FROM_SEQ and RALLY_TO_SEQ.
@@ -96,20 +102,28 @@ def watch(**options: Any) -> Takeover | Text:
 
 async def _watch(console: Console, wishes: Wishes) -> int:
     is_closed = False
+    can_draw = console.call.colour and console.call.env.get("TERM", "dumb") != "dumb"
+    live = LiveLine(console) if can_draw and not (console.wants_json or wishes.once) else None
 
-    def write(line: str | dict[str, Any]) -> None:
+    def write(line: str | dict[str, Any], *, is_last: bool = False) -> None:
         nonlocal is_closed
         if is_closed:
             return
         try:
-            console.line(line)
+            if live is None or isinstance(line, dict):
+                console.line(line)
+            elif is_last:
+                live.show(line)
+            else:
+                live.above(line)
         except OutputClosedError:
             is_closed = True
             watcher.stop.ask("output-closed")
 
     reporter = Reporter(
-        write, as_json=console.wants_json, paint=console.screen.paint, clock=console.clock
-    )
+        write, as_json=console.wants_json, paint=console.screen.paint, clock=console.clock,
+        show=partial(write, is_last=True) if live is not None else None,
+    )  # fmt: skip
     watcher = Watcher(wishes, env=console.call.env, reporter=reporter, clock=console.clock)
     await watcher.run()
     return 0
@@ -137,6 +151,11 @@ def _wishes(console: Console, **options: Any) -> Wishes:
             "bad-value", f"--max-concurrent is {most}; it must be 1 or more",
             hint=f"--max-concurrent {MOST}",
         )  # fmt: skip
+    if options["boundaries"] and options["once"]:
+        raise UsageError(
+            "bad-value", "--boundaries sees what is written while it runs; --once ends at once",
+            hint="rally watch --boundaries",
+        )  # fmt: skip
     for name in ("on_wake", "on_activity"):
         _check_command(options[name], f"--{name.replace('_', '-')}")
     duration = options["duration"]
@@ -153,6 +172,7 @@ def _wishes(console: Console, **options: Any) -> Wishes:
         duration_ms=None if duration is None else _duration(duration, "--duration"),
         timeout_ms=_duration(options["timeout"], "--timeout"),
         most=most,
+        boundaries=options["boundaries"],
     )
 
 

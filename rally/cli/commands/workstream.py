@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,15 @@ from rally.cli.command import JSON, NUMBER, Entry, VerbGroup, verb
 from rally.cli.options import caller, run_name
 from rally.cli.plan import Answered, Session, Text, Warnings, Work, given
 from rally.cli.text import workstream as text
-from rally.model.errors import UsageError
+from rally.model.errors import RallyError, UsageError
 from rally.model.text import check_identity, nearest
 
 if TYPE_CHECKING:
     from rally.facilitation.places import Place
     from rally.workstream.lint import Report
 
+# Of thousands of warnings of one kind so many are told; the answer itself lists all.
+_TOLD_MAX = 20
 LINT_FORMATS = ("text", "json", "sarif")
 PACKET_FORMATS = ("text", "json")
 
@@ -77,22 +80,47 @@ def _need_run(run: str | None) -> str:
     return check_identity(run, "--run")
 
 
-def _read(session: Session, file: str, how: str) -> Report:
+def _read(session: Session, file: str, how: str, **more: Any) -> Report:
     """lint's report on a file: any (`lint_file`), or a clean one (`clean_file`)."""
     from rally.workstream import files  # pydantic, and only who reads a descriptor needs it
 
     call = session.call
     read: Callable[..., Report] = getattr(files, how)
-    return read(file, _place(session), cwd=call.cwd, stdin=call.stdin)
+    return read(file, _place(session), cwd=call.cwd, stdin=call.stdin, **more)
 
 
 def _noted(report: Report, *, all_of_them: bool = False) -> Warnings:
-    """lint's warnings; that a path does not exist yet concerns only who asks for lint."""
-    return [
-        {"code": one.code, "message": f"{one.task}: {one.message}" if one.task else one.message}
-        for one in report.warnings
-        if all_of_them or one.code != "missing-path"
-    ]
+    """lint's warnings, the first of each code; missing paths concern only who asks for lint."""
+    told: Counter[str] = Counter()
+    noted = []
+    for one in report.warnings:
+        told[one.code] += 1
+        if told[one.code] <= _TOLD_MAX and (all_of_them or one.code != "missing-path"):
+            message = f"{one.task}: {one.message}" if one.task else one.message
+            noted.append({"code": one.code, "message": message})
+    for code, number in told.items():
+        if number > _TOLD_MAX and (all_of_them or code != "missing-path"):
+            more = {"code": code, "message": f"{number - _TOLD_MAX} more of the kind {code}"}
+            noted.append(more)
+    return noted
+
+
+def _has_ledger(session: Session) -> bool:
+    from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
+
+    return os.path.lexists(f"{_place(session).root}/{ROOM_FOLDER}/{LEDGER_FILE}")
+
+
+async def _live_claims(session: Session) -> tuple[list[dict[str, Any]], Warnings]:
+    """Who holds what in the room now; a room that cannot be asked is warned of, for lint needs none."""
+    if not _has_ledger(session):
+        return [], []
+    try:
+        data, _ = await ask(session, "room", session.params({"limit": 0}, is_caller=False))
+    except RallyError as error:
+        message = f"nobody's claims were compared: {error.message}"
+        return [], [{"code": error.code, "message": message}]
+    return data["active_claims"], []
 
 
 # -- lint ---------------------------------------------------------------------------------------------
@@ -114,7 +142,8 @@ def lint(*, file: str, form: str | None) -> Work:
     form = _form(form, LINT_FORMATS)
 
     async def run(session: Session) -> Answered:
-        report = _read(session, file, "lint_file")
+        claims, unknown = await _live_claims(session)
+        report = _read(session, file, "lint_file", claims=claims)
         data: dict[str, Any] = {
             "action": "lint",
             "file": file,
@@ -126,7 +155,7 @@ def lint(*, file: str, form: str | None) -> Work:
             from rally.workstream.sarif import sarif
 
             data["sarif"] = sarif(report, file)
-        return data, _noted(report, all_of_them=True)
+        return data, [*_noted(report, all_of_them=True), *unknown]
 
     return Work(run, text.show_lint, lambda data: 0 if data["clean"] else 1)
 
@@ -257,6 +286,7 @@ _VERDICTS = {"complete": 0, "incomplete": 3, "unverified": 3, "broken": 4}
         4: "something no longer holds",
     },
 )  # fmt: skip
+@click.argument("file", metavar="FILE", required=False)
 @_run
 @click.option("--step", metavar="ID", help="Only this step.")
 @click.option("--at", metavar="COMMIT", help="In a clean working tree of this commit.")
@@ -264,11 +294,11 @@ _VERDICTS = {"complete": 0, "incomplete": 3, "unverified": 3, "broken": 4}
 @click.option("--timeout", metavar="DURATION", help="Time for each validation (default: 10m).")
 @click.option("--dry-run", is_flag=True, help="Tell what would be run; write nothing.")
 @caller
-def verify(*, run: str | None, **options: Any) -> Work:
+def verify(*, file: str | None, run: str | None, **options: Any) -> Work:
     """Run the validations of what has landed again.
 
     In the room's root, or in a clean working tree of a commit. Each outcome is recorded as a note of
-    the step, by --tool (default: verify).
+    the step, by --tool (default: verify). With FILE also for tasks that nobody registered.
     """
     run_id = _need_run(run)
     wished = {**given(options), "run": run_id}
@@ -276,7 +306,18 @@ def verify(*, run: str | None, **options: Any) -> Work:
     async def work(session: Session) -> Answered:
         from rally.cli.verify import verify_run
 
-        return await verify_run(session, wished, _place(session).root)
+        noted: Warnings = []
+        described: tuple[dict[str, Any], ...] = ()
+        if file is not None:
+            report = _read(session, file, "clean_file")
+            assert report.descriptor is not None
+            noted = _noted(report)
+            described = tuple(
+                {"id": one.id, "depends_on": one.depends_on, "validation": one.validation}
+                for one in report.descriptor.tasks
+            )
+        data, warnings = await verify_run(session, wished, _place(session).root, described)
+        return data, [*noted, *warnings]
 
     return Work(work, text.show_verify, lambda data: _VERDICTS.get(data.get("verdict", ""), 0))
 

@@ -15,7 +15,7 @@ def show_check(data: dict[str, Any], screen: Screen) -> str:
     """`allow` or `stop` alone on the first line, then the findings."""
     allow = data["allow"]
     lines = [screen.paint("allow", "ok") if allow else screen.paint("stop", "stop")]
-    return joined([*lines, *_findings(data["findings"], screen)])
+    return joined([*lines, *findings_lines(data["findings"], screen)])
 
 
 def show_ci(data: dict[str, Any], screen: Screen) -> str:
@@ -24,10 +24,10 @@ def show_ci(data: dict[str, Any], screen: Screen) -> str:
     if not findings:
         return joined([screen.paint("clean", "ok")])
     count = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
-    return joined([screen.paint(count, "warn"), *_findings(findings, screen)])
+    return joined([screen.paint(count, "warn"), *findings_lines(findings, screen)])
 
 
-def _findings(findings: list[dict[str, Any]], screen: Screen) -> list[str]:
+def findings_lines(findings: list[dict[str, Any]], screen: Screen) -> list[str]:
     """Severity, code, message; below it the hint. Nothing is cut: ids and commands are copied."""
     width = max((len(visible(one["code"])) for one in findings), default=0)
     lines = []

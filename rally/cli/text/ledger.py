@@ -1,4 +1,4 @@
-"""The answers of `init` and `verify`."""
+"""The answer of `verify`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from typing import Any
 from rally.cli.screen import Screen
 from rally.cli.text.facts import joined
 from rally.model.visible import visible
-
-
-def show_init(data: dict[str, Any], screen: Screen) -> str:
-    """Whether the room was made now."""
-    done = "made a room in" if data["created"] else "there is a room already in"
-    return joined([f"{done} {visible(data['room'])}  head {data['head']}"])
 
 
 def show_verify(data: dict[str, Any], screen: Screen) -> str:

@@ -41,6 +41,14 @@ def show_enter(data: dict[str, Any], screen: Screen) -> str:
     return joined(lines)
 
 
+def show_exports(data: dict[str, Any], _: Screen) -> str:
+    """Lines for `eval` in a POSIX shell; whatever the values are, it reads them back unchanged."""
+    from rally.model.shell import word  # `enter` itself builds no command line
+
+    pairs = (("RALLY_TOOL", data["tool"]), ("RALLY_SESSION_ID", data["session_id"]))
+    return joined([f"export {name}={word(value)}" for name, value in pairs])
+
+
 def _row(fact: dict[str, Any], screen: Screen) -> list[Cell]:
     # Only a claim that is live carries its status, and its lease as it stands now.
     lease = left(fact["lease_expires_at"], screen) if fact.get("status") == "live" else ""

@@ -45,9 +45,7 @@ def _list(data: dict[str, Any], screen: Screen) -> str:
     rows: list[list[Cell]] = [
         [
             (str(task["id"]), "name"),
-            ("ready", "ok")
-            if task["ready"]
-            else (_SPOKEN.get(task["status"], task["status"]), task["status"]),
+            _state(task),
             task.get("tool") or "",
             str(task["priority"]),
             "read-only" if task["owns"] == "read-only" else several(task["owns"]),
@@ -57,7 +55,27 @@ def _list(data: dict[str, Any], screen: Screen) -> str:
         for task in tasks
     ]
     title = screen.paint(f"run {run}", "title")
-    return joined([f"{title} ({len(tasks)} tasks)", *table(_COLUMNS, rows, screen)])
+    blocked = blocked_lines(tasks)
+    lines = [f"{title} ({len(tasks)} tasks)", *table(_COLUMNS, rows, screen)]
+    return joined([*lines, *([""] if blocked else []), *blocked])
+
+
+def _state(task: dict[str, Any]) -> Cell:
+    if task["ready"]:
+        return ("ready", "ok")
+    if task["blocked_by"]:
+        return ("blocked", "stop")
+    return (_SPOKEN.get(task["status"], task["status"]), task["status"])
+
+
+def blocked_lines(tasks: list[dict[str, Any]]) -> list[str]:
+    """What has to be resolved before blocked tasks can go on: a line for each blocker."""
+    found = {row["blocked_by"]["fact_id"]: row["blocked_by"] for row in tasks if row["blocked_by"]}
+    return [
+        f"  {visible(one['step'])} is blocked by {one['tool']}: {visible(one['subject'])}; "
+        f"when that is settled: rally say resolve --ref {one['fact_id']} --tool TOOL"
+        for one in found.values()
+    ]
 
 
 def _take(data: dict[str, Any], screen: Screen) -> str:

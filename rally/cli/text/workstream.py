@@ -9,6 +9,7 @@ import orjson
 from rally.cli.screen import Screen
 from rally.cli.table import Cell, Column, table
 from rally.cli.text.facts import block, joined
+from rally.cli.text.task import blocked_lines
 from rally.model.shell import word
 from rally.model.visible import json_safe, visible
 
@@ -86,6 +87,9 @@ def show_status(data: dict[str, Any], screen: Screen) -> str:
         if name == "claimed":
             ids = [f"{one} ({holders[one]})" for one in ids]
         lines.append(f"  {label:<11}  {visible(' '.join(ids)) or '-'}")
+    if data["blocked"]:
+        lines.append(f"  {'blocked':<11}  {visible(' '.join(data['blocked']))}")
+        lines += blocked_lines(data["tasks"])
     return joined(lines)
 
 
@@ -115,6 +119,9 @@ def show_verify(data: dict[str, Any], screen: Screen) -> str:
                 f"{visible(one['step'])} failed{late}:",
                 *block(one["output"] or "(no output)"),
             ]
+            if one.get("landed_by"):
+                withdraw = f"rally say retract --ref {one['landed_by'][-1]} --reason WHY --tool TOOL"
+                lines.append(f"to open the task again: {withdraw}")
     style = {"complete": "ok", "broken": "stop"}.get(data["verdict"], "warn")
     verdict = f"{screen.paint(data['verdict'], style)}: {visible(data['why'])}"
     return joined([*lines, *([""] if lines else []), verdict])

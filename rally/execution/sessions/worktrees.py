@@ -106,9 +106,11 @@ class Worktrees:
         what = ["-b", branch, path, "HEAD"] if new_branch else [path, branch]
         code, said = self._git("worktree", "add", "--quiet", *what)
         if code != 0:
+            is_there = os.path.lexists(path)
             raise Failure(
                 "worktree-failed", f"git made no worktree for {name}: {said}",
-                hint="git worktree list", details={"path": path, "branch": branch},
+                hint="another --name, or move that folder away" if is_there else "git worktree list",
+                details={"path": path, "branch": branch},
             )  # fmt: skip
         # A room in a folder that is not committed is not in the tree, and tmux would start elsewhere.
         inside = self.folder(name)
@@ -141,7 +143,7 @@ class Worktrees:
             if changes:
                 count = len(changes.splitlines())
                 raise Refused(
-                    "worktree-dirty", f"{path} holds {count} changes that are not committed",
+                    "worktree-dirty", f"{path} holds changes that are not committed ({count})",
                     hint=f"git -C {quote(path)} status", details={"path": path, "changes": count},
                 )  # fmt: skip
         code, said = self._git("worktree", "remove", path)

@@ -10,7 +10,7 @@ from rally.model.errors import Refused
 
 
 def remember(context: Context, asked: Asked) -> Decision:
-    """Give `subject` the value `summary`; with `if_version` only if that is its version still.
+    """Give the key in `subject` another value; with `if_version` only if that is its version still.
 
     A value's version is the seq of its fact; 0 stands for a key without a value.
 

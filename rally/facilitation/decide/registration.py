@@ -136,7 +136,7 @@ def _check_no_circle(context: Context, asked: Asked) -> None:
 def _task_exists(known: Fact, asked: Asked, differs: list[str]) -> Refused:
     run, step = asked.content["run"], asked.content["step"]
     return Refused(
-        "task-exists", f"run {run} has task {step} already, with another {' and '.join(differs)}",
+        "task-exists", f"run {run} has task {step} already, with other {' and '.join(differs)}",
         hint=f"rally task list --run {quote(run)}",
         details={"fact_id": known.event_id, "seq": known.seq, "differs": differs},
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from shlex import quote
 from typing import Any
 
@@ -10,12 +10,17 @@ from rally.facilitation.decide import claims
 from rally.facilitation.decide.context import Context, Decision
 from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
 from rally.facilitation.state import leases
-from rally.facilitation.state.entities import Claim, Run, Task
+from rally.facilitation.state.entities import Claim, Task
 from rally.facilitation.state.room import RoomState
+from rally.facilitation.state.runs import Run
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused, UsageError
+from rally.model.fact import Fact
 
 Caller = tuple[str, str | None]
+Dependents = Callable[[str], Iterable[str]]
+# Of many tasks and steps so many are named in a message; the details have all.
+_TOLD_MAX = 5
 
 
 def unmet(run: Run, task: Task) -> list[str]:
@@ -23,41 +28,85 @@ def unmet(run: Run, task: Task) -> list[str]:
     return [step for step in task.depends_on if step not in run.landed]
 
 
-def open_tasks(run: Run) -> list[Task]:
-    """Tasks that have not landed, lower priority number first, oldest first among equals."""
-    waiting = [task for task in run.tasks.values() if task.task_id not in run.landed]
-    waiting.sort(key=lambda task: (task.priority, task.fact.seq))
-    return waiting
-
-
 def holder(state: RoomState, run_id: str, task_id: str, now_ms: int) -> str | None:
     """The tool whose live claim takes the step, if any."""
-    for holding in leases.overlaps(state, step=(run_id, task_id)):
-        if leases.binds(holding.claim, now_ms):
-            return holding.claim.tool
+    for claim_id in state.claims_by_step.get((run_id, task_id), ()):
+        if leases.binds(state.claims[claim_id], now_ms):
+            return state.claims[claim_id].tool
     return None
+
+
+def blocker_of(state: RoomState, run_id: str, step: str) -> Fact | None:
+    """The oldest open blocker that names a step: until it is resolved, the step has failed."""
+    first = next(iter(state.blockers_by_step.get((run_id, step), ())), None)
+    return state.blockers[first].fact if first is not None else None
+
+
+def blocked_steps(
+    state: RoomState, run_id: str, landed: Container[str], dependents: Dependents
+) -> dict[str, Fact]:
+    """The steps that cannot be done before a blocker is resolved, each with that blocker.
+
+    A blocked step blocks all that depends on it, however long the way: their turn cannot come. What
+    has landed counts, whatever was said of it before; if it is no good, its artifact is withdrawn.
+
+    Args:
+        dependents: answers the steps that name a step as one to come first.
+    """
+    found: dict[str, Fact] = {}
+    for of_run, blocked in state.blockers_by_step:
+        fact = blocker_of(state, run_id, blocked) if of_run == run_id else None
+        todo = [blocked] if fact is not None else []
+        while todo:
+            step = todo.pop()
+            if step not in found and step not in landed:
+                assert fact is not None
+                found[step] = fact
+                todo.extend(dependents(step))
+    return found
 
 
 def takeable(state: RoomState, run: Run, caller: Caller, now_ms: int) -> Iterator[Task]:
     """The tasks that `take` would give the caller, best first; next and list ask here too (law 3)."""
-    for task in open_tasks(run):
-        if hindrance(state, run, task, caller, now_ms=now_ms) is None:
+    for task in run.ready():
+        if (
+            holder(state, run.run_id, task.task_id, now_ms) is None
+            and blocker_of(state, run.run_id, task.task_id) is None
+            and not leases.conflicts(state, _wanted(task, caller, now_ms), now_ms=now_ms)
+        ):
             yield task
 
 
-def hindrance(
-    state: RoomState, run: Run, task: Task, caller: Caller, *, now_ms: int
-) -> dict[str, Any] | None:
-    """What keeps the caller from taking an open task now; None when nothing does."""
-    missing = unmet(run, task)
-    held_by = holder(state, run.run_id, task.task_id, now_ms)
-    found = {"task": task.task_id, "waits_for": missing, "held_by": held_by, "conflicts": []}
-    if missing or held_by is not None:
-        return found
-    blocking = leases.conflicts(state, _wanted(task, caller, now_ms), now_ms=now_ms)
-    if not blocking:
-        return None
-    return {**found, "conflicts": [claims.describe(one) for one in blocking]}
+def hindrances(
+    state: RoomState, run: Run, caller: Caller, *, now_ms: int
+) -> Iterator[dict[str, Any]]:
+    """What keeps the caller from taking each open task, best task first, where nothing is takeable.
+
+    `blocked_by` is the blocker that stops the task or something that it depends on, `unknown` are the
+    dependencies that are no tasks of the run, `conflicts` is empty where the rest is reason enough.
+    """
+    blocked = blocked_steps(state, run.run_id, run.landed, run.dependents)
+    for task in run.open_tasks():
+        missing, held_by = unmet(run, task), holder(state, run.run_id, task.task_id, now_ms)
+        fact, blocking = blocked.get(task.task_id), list[leases.Holding]()
+        if not (missing or held_by or fact):
+            blocking = leases.conflicts(state, _wanted(task, caller, now_ms), now_ms=now_ms)
+        yield {
+            "task": task.task_id,
+            "waits_for": missing,
+            "unknown": [step for step in missing if step not in run.tasks],
+            "held_by": held_by,
+            "blocked_by": show_blocker(fact) if fact is not None else None,
+            "conflicts": [claims.describe(one) for one in blocking],
+        }
+
+
+def show_blocker(fact: Fact) -> dict[str, Any]:
+    """A blocker as lists of tasks name it."""
+    return {
+        "step": fact.step, "fact_id": fact.event_id, "tool": fact.tool,
+        "subject": fact.get("subject", ""),
+    }  # fmt: skip
 
 
 def _wanted(task: Task, caller: Caller, now_ms: int) -> Claim:
@@ -75,23 +124,27 @@ def _paths(task: Task) -> tuple[str, ...]:
 def take(context: Context, asked: Asked) -> Decision:
     """Grant the next ready task of `asked.content["run"]` whose paths are free.
 
+    With a `step` it is that task or none.
+
     Raises:
         Refused: `nothing-ready`, saying what every open task waits for.
+        UsageError: `unknown-task`, the step is no open task of the run.
     """
-    run_id = asked.content["run"]
+    run_id, step = asked.content["run"], asked.content.get("step")
     run = context.state.runs.get(run_id)
     caller, now_ms = (asked.tool, asked.session_id), context.now_ms
-    waits: list[dict[str, Any]] = []
-    for task in open_tasks(run) if run is not None else ():
-        assert run is not None
-        hindered = hindrance(context.state, run, task, caller, now_ms=now_ms)
-        if hindered is not None:
-            waits.append(hindered)
-            continue
-        content = {**context.base("claim", *caller), **_claim_of(task), "mode": "exclusive"}
-        ttl_ms = asked.options.get("ttl_ms", TTL_MS_DEFAULT)
-        return claims.grant(context, content, ttl_ms, position=0)
-    raise nothing_ready(run_id, "; ".join(map(_why, waits[:5])), waits)
+    if step is not None and (run is None or step not in run.tasks or step in run.landed):
+        raise _no_open_task(run_id, step)
+    if run is None:
+        raise nothing_ready(run_id, [])
+    fitting = takeable(context.state, run, caller, now_ms)
+    task = next((one for one in fitting if step in (None, one.task_id)), None)
+    if task is None:
+        waits = hindrances(context.state, run, caller, now_ms=now_ms)
+        raise nothing_ready(run_id, [one for one in waits if step in (None, one["task"])])
+    content = {**context.base("claim", *caller), **_claim_of(task), "mode": "exclusive"}
+    ttl_ms = asked.options.get("ttl_ms", TTL_MS_DEFAULT)
+    return claims.grant(context, content, ttl_ms, position=0)
 
 
 def _claim_of(task: Task) -> dict[str, Any]:
@@ -112,19 +165,49 @@ def _claim_of(task: Task) -> dict[str, Any]:
 
 
 def _why(hindered: dict[str, Any]) -> str:
+    task, blocker = hindered["task"], hindered["blocked_by"]
     if hindered["held_by"]:
-        return f"{hindered['task']} is held by {hindered['held_by']}"
+        return f"{task} is held by {hindered['held_by']}"
+    if blocker is not None:
+        return f"{task} is {blocked_why(task, blocker)}"
     if hindered["waits_for"]:
-        return f"{hindered['task']} waits for {', '.join(hindered['waits_for'][:5])}"
+        return f"{task} waits for {_listed(hindered)}"
     first = hindered["conflicts"][0]
-    return f"{hindered['task']} needs what {first['owner']} holds"
+    return f"{task} needs what {first['owner']} holds"
 
 
-def nothing_ready(run_id: str, why: str, waits: list[dict[str, Any]]) -> Refused:
-    """The refusal to give a task, with the reason for each open one in `details.waiting`."""
+def _listed(hindered: dict[str, Any]) -> str:
+    steps, unknown = hindered["waits_for"], hindered["unknown"]
+    named = [f"{one} (no task of the run)" if one in unknown else one for one in steps[:_TOLD_MAX]]
+    more = f" and {len(steps) - _TOLD_MAX} more" if len(steps) > _TOLD_MAX else ""
+    return ", ".join(named) + more
+
+
+def blocked_why(task_id: str, blocker: dict[str, Any]) -> str:
+    """Why a task is blocked, in a few words: by which blocker, on which step."""
+    by = f"blocked by {blocker['fact_id']}"
+    through = "" if blocker["step"] == task_id else f" through {blocker['step']}"
+    return f"{by}{through}: {blocker['subject']}"
+
+
+def nothing_ready(run_id: str, waits: list[dict[str, Any]], why: str = "") -> Refused:
+    """The refusal to give a task, with the reason for each open one in `details.waiting`.
+
+    Args:
+        why: the reason where no task is open.
+    """
+    more = f"; and {len(waits) - _TOLD_MAX} more" if len(waits) > _TOLD_MAX else ""
+    why = why or "; ".join(map(_why, waits[:_TOLD_MAX])) + more
     return Refused(
         "nothing-ready", f"no task of run {run_id} can be taken now: {why}",
         hint=f"rally dag --run {quote(run_id)}", details={"waiting": waits},
+    )  # fmt: skip
+
+
+def _no_open_task(run_id: str, task_id: str) -> UsageError:
+    return UsageError(
+        "unknown-task", f"run {run_id} has no open task {task_id}",
+        hint=f"rally task list --run {quote(run_id)}",
     )  # fmt: skip
 
 
@@ -170,10 +253,7 @@ def _own_holds(context: Context, asked: Asked) -> list[Claim]:
         return own
     run = context.state.runs.get(run_id)
     if run is None or task_id not in run.tasks:
-        raise UsageError(
-            "unknown-task", f"run {run_id} has no open task {task_id}",
-            hint=f"rally task list --run {quote(run_id)}",
-        )  # fmt: skip
+        raise _no_open_task(run_id, task_id)
     held_by = [h.claim for h in leases.overlaps(context.state, step=(run_id, task_id))]
     owner = held_by[0].tool if held_by else None
     until = f" until {to_rfc3339(held_by[0].expires_ms)}" if held_by else ""

@@ -35,6 +35,23 @@ class Checkpoint(NamedTuple):
     payload: bytes
 
 
+_DAMAGED = Checkpoint(0, "", b"")
+
+
+class Look(NamedTuple):
+    """How a checkpoint is.
+
+    Attributes:
+        seq: of the last fact folded into it; None where there is none that this version can use.
+        saved_ms: when it was saved; None where there is none.
+        damage: what is wrong with the file, one line; empty where nothing is.
+    """
+
+    seq: int | None = None
+    saved_ms: int | None = None
+    damage: str = ""
+
+
 class Loaded(NamedTuple):
     """What loading found.
 
@@ -103,21 +120,45 @@ def load(folder: Path, *, state_format: str) -> Loaded:
     """
     path = folder / CHECKPOINT_NAME
     try:
-        raw = path.read_bytes()
+        found = _read(path, state_format)
     except FileNotFoundError:
         return Loaded(None)
     except OSError as error:
         return Loaded(None, f"the checkpoint cannot be read: {error.strerror}")
-    line, _, payload = raw.partition(b"\n")
+    return Loaded(None, _set_aside(path)) if found is _DAMAGED else Loaded(found)
+
+
+def look(folder: Path, *, state_format: str) -> Look:
+    """How the checkpoint in `folder` is; nothing is moved."""
+    path = folder / CHECKPOINT_NAME
+    try:
+        found = _read(path, state_format)
+        saved_ms = path.stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return Look()
+    except OSError as error:
+        return Look(damage=f"{path} cannot be read: {error.strerror}")
+    if found is _DAMAGED:
+        return Look(saved_ms=saved_ms, damage=f"{path} is damaged")
+    return Look(None if found is None else found.seq, saved_ms)
+
+
+def _read(path: Path, state_format: str) -> Checkpoint | None:
+    """The checkpoint, `_DAMAGED`, or None for one of another format.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    line, _, payload = path.read_bytes().partition(b"\n")
     header = _header(line)
     if header.get("checkpoint", _CONTAINER_FORMAT) != _CONTAINER_FORMAT:
-        return Loaded(None)
+        return None
     digest = header.pop("digest", None)
     if digest is None or header.get("bytes") != len(payload) or digest != _digest(header, payload):
-        return Loaded(None, _set_aside(path))
+        return _DAMAGED
     if header["state_format"] != state_format:
-        return Loaded(None)
-    return Loaded(Checkpoint(header["seq"], header["hash"], payload))
+        return None
+    return Checkpoint(header["seq"], header["hash"], payload)
 
 
 def _header(line: bytes) -> dict[str, Any]:

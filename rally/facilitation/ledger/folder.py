@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from shlex import quote
 
 from rally.facilitation.ledger.failures import as_failure
 from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
@@ -44,8 +43,7 @@ def check_room_folder(root: str | os.PathLike[str]) -> None:
         raise Failure(
             "corrupt-ledger",
             f"{folder / LEDGER_FILE} is gone, and its log {log.name} is still there",
-            hint=f"put {LEDGER_FILE} back, or begin anew: mv {quote(str(folder))} "
-            f"{quote(f'{folder}.lost')}",
+            hint="rally verify",
             details={"file": str(folder / LEDGER_FILE)},
         )
     if os.path.lexists(folder) and not folder.is_dir():

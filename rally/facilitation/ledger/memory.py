@@ -39,7 +39,7 @@ class MemoryStore:
 
     def is_retracted(self, event_id: str, before_seq: int | None = None) -> bool:
         """Whether a retract fact before `before_seq` refers to this event id."""
-        return any(fact.kind == "retract" for fact in self.about(event_id, before_seq))
+        return any(fact.withdraws for fact in self.about(event_id, before_seq))
 
     def about(self, event_id: str, before_seq: int | None = None) -> list[Fact]:
         """The facts that refer to this event id, ascending."""
@@ -119,6 +119,7 @@ class MemoryLedger:
             if (
                 fact.kind == "artifact"
                 and pair in found
+                and fact.has_effect
                 and _is_before(fact, before_seq)
                 and not self._store.is_retracted(fact.event_id, before_seq)
             ):

@@ -46,6 +46,7 @@ class FactQuery:
         limit: at most so many matches, the first in the order chosen; None: all. `count` ignores
             it.
         hide_retracted: leave out what a retract fact refers to (the retract fact itself stays).
+            An untrusted one hides nothing.
         where: a further condition in Python. It is called in the order of the answer, and no longer
             once `limit` facts have matched.
     """
@@ -116,12 +117,13 @@ class Ledger(Protocol):
     ) -> dict[tuple[str, str], list[str]]:
         """The event ids, oldest first, of each (run, step)'s artifacts that nothing retracted.
 
-        Every pair that was asked is a key; a step that has not landed has an empty list.
+        Every pair that was asked is a key; a step that has not landed has an empty list. Untrusted
+        facts neither land a step nor retract anything (contract T3).
         """
         ...
 
     async def retracted(self, ids: Collection[str]) -> set[str]:
-        """Those of these event ids that a retract fact refers to."""
+        """Those of these event ids that a retract fact, not an untrusted one, refers to."""
         ...
 
     async def run_facts(self, run: str) -> list[Fact]:

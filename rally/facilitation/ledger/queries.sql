@@ -37,11 +37,13 @@ CROSS JOIN facts AS artifact INDEXED BY facts_by_landing
   AND artifact.step = json_extract(asked.value, '$[1]')
   AND artifact.kind = 'artifact'
 WHERE artifact.seq < :before
+  AND json_extract(CAST(artifact.body AS TEXT), '$.trust') IS NOT 'untrusted'
   AND NOT EXISTS (
     SELECT 1 FROM facts AS withdrawal
     WHERE withdrawal.ref = artifact.event_id
       AND withdrawal.kind = 'retract'
-      AND withdrawal.seq < :before)
+      AND withdrawal.seq < :before
+      AND json_extract(CAST(withdrawal.body AS TEXT), '$.trust') IS NOT 'untrusted')
 ORDER BY artifact.seq
 
 -- name: retracted
@@ -49,6 +51,10 @@ SELECT DISTINCT withdrawal.ref
 FROM json_each(:ids) AS asked
 CROSS JOIN facts AS withdrawal INDEXED BY facts_by_ref
   ON withdrawal.ref = asked.value AND withdrawal.kind = 'retract'
+WHERE json_extract(CAST(withdrawal.body AS TEXT), '$.trust') IS NOT 'untrusted'
+
+-- name: sample
+SELECT hash FROM facts WHERE seq = :seq
 
 -- name: verify_rows
 SELECT seq, event_id, kind, tool, run, step, ref, key, target, prev, hash, body

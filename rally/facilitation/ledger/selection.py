@@ -11,7 +11,8 @@ SEQ_MAX = 2**63 - 1
 _COLUMNS = "seq, hash, body"
 _NOT_RETRACTED = (
     "NOT EXISTS (SELECT 1 FROM facts AS withdrawal"
-    " WHERE withdrawal.ref = facts.event_id AND withdrawal.kind = 'retract')"
+    " WHERE withdrawal.ref = facts.event_id AND withdrawal.kind = 'retract'"
+    " AND json_extract(CAST(withdrawal.body AS TEXT), '$.trust') IS NOT 'untrusted')"
 )
 
 

@@ -35,9 +35,15 @@ from rally.facilitation.ledger.connection import (
     open_connection,
 )
 from rally.facilitation.ledger.failures import as_failure, damaged, is_constraint
-from rally.facilitation.ledger.folder import file_identity
 from rally.facilitation.ledger.port import EMPTY_HEAD, FactQuery, Head, HeadMoved
 from rally.facilitation.ledger.selection import SEQ_MAX, bounds, count_sql, select_sql
+from rally.facilitation.ledger.soundness import (
+    Sample,
+    Stamp,
+    look_at,
+    sample_anew,
+    take_sample,
+)
 from rally.facilitation.ledger.statements import SQL
 from rally.model.errors import Failure
 from rally.model.fact import Fact, from_body
@@ -50,10 +56,17 @@ _SEQ_DIGITS_MAX = 18
 class SqliteLedger:
     """A `Ledger` kept in a file; use `open`."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, identity: Identity) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, identity: Identity, sample: Sample
+    ) -> None:
         self._path = path
         self._writer = writer
         self._identity = identity
+        self._sample = sample
+        # As the file was when it was last found sound; None: look before the first answer.
+        self._sound: Stamp | None = None
+        self._damage: Failure | None = None
+        self._examining = asyncio.Lock()
         self._reader: aiosqlite.Connection | None = None
         self._reader_lock = asyncio.Lock()
         self._glance: LedgerConnection | None = None
@@ -70,8 +83,23 @@ class SqliteLedger:
             Failure: as `open_connection` says.
         """
         file = Path(path)
-        writer, identity = await start(partial(open_connection, file, create=create))
-        return cls(file, writer, identity)
+        samples: list[Sample] = []
+
+        def open_sound() -> LedgerConnection:
+            connection = open_connection(file, create=create)
+            try:
+                samples.append(take_sample(connection, file))
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        before = look_at(file)
+        writer, identity = await start(open_sound)
+        ledger = cls(file, writer, identity, samples[-1])
+        if before is not None and before.identity == identity:
+            ledger._sound = before.stamp
+        return ledger
 
     def identity(self) -> Identity:
         """Device and inode of the file that was opened; another file may have its name by now."""
@@ -79,10 +107,16 @@ class SqliteLedger:
 
     def is_replaced(self) -> bool:
         """Whether the ledger's file was deleted, moved or replaced since it was opened."""
-        return file_identity(self._path) != self._identity
+        found = look_at(self._path)
+        return found is None or found.identity != self._identity
 
     async def head(self) -> Head:
-        """See `Ledger.head`."""
+        """See `Ledger.head`.
+
+        Raises:
+            Failure: also `corrupt-ledger`, when the file was overwritten since it was opened.
+        """
+        await self._see_to_soundness()
         rows = self._glance_at_head()
         if rows is None:
             rows = await self._rows(self._writer, SQL["head"])
@@ -110,6 +144,33 @@ class SqliteLedger:
                 f"{self._path} was deleted or replaced while it was in use",
                 hint="run the command again",
             )
+        await self._see_to_soundness()
+
+    async def _see_to_soundness(self) -> None:
+        """Look into a file that was touched since it was last found sound.
+
+        Damage is final for this ledger, whatever is written over the file later: what SQLite holds
+        in memory and in its log belongs to the file as it was.
+
+        Raises:
+            Failure: `corrupt-ledger`.
+        """
+        if self._damage is not None:
+            raise self._damage.with_traceback(None)  # it would grow with each raise
+        found = look_at(self._path)
+        if found is None or found.identity != self._identity or found.stamp == self._sound:
+            return  # a file that was replaced is not this one: `append` refuses it
+        async with self._examining:
+            found = look_at(self._path)
+            if found is None or found.identity != self._identity or found.stamp == self._sound:
+                return
+            try:
+                self._sample = await asyncio.to_thread(sample_anew, self._path, self._sample)
+            except Failure as failure:
+                if failure.code == "corrupt-ledger":
+                    self._damage = failure
+                raise
+            self._sound = found.stamp
 
     async def _refusal(self, facts: Sequence[Fact]) -> Exception:
         """Why the guards refused these facts."""

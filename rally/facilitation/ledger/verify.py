@@ -114,7 +114,7 @@ def _verify(path: Path) -> VerifyReport:
 def _examine(connection: LedgerConnection, path: Path) -> VerifyReport:
     # Asked first: facts that are appended from here on can only make the chain longer than this.
     newest, _ = _ask(connection, SQL["newest_ever"])
-    whole, problem = _follow_chain(connection)
+    whole, problem = follow_chain(connection)
     if problem is None and newest and whole.seq < newest[0]:
         problem = Problem(whole.seq + 1, f"it is missing; {newest[0]} facts have been written")
     problem = problem or _duplicate(connection) or _damaged_file(connection)
@@ -146,11 +146,22 @@ def _damage(error: sqlite3.Error) -> str:
     return f"the file's structure is damaged: {error}"
 
 
-def _follow_chain(connection: LedgerConnection) -> tuple[Head, Problem | None]:
-    """The last fact up to which all is whole, and what is wrong with the next."""
+def follow_chain(
+    connection: LedgerConnection, *, facts_max: int | None = None
+) -> tuple[Head, Problem | None]:
+    """The last fact up to which all is whole, and what is wrong with the next.
+
+    Args:
+        facts_max: look at no more facts than these; None: at all.
+
+    Raises:
+        sqlite3.Error: another process is in the way; that says nothing about the file.
+    """
     head = EMPTY_HEAD
     try:
         for row in _rows(connection):
+            if head.seq == facts_max:
+                return head, None
             what = _flaw(row, head)
             if what:
                 return head, Problem(head.seq + 1, what)

@@ -61,7 +61,7 @@ async def ci(ask: Ask) -> Reply:
     limit = ask.limit(LIST_LIMIT_DEFAULT)
     bare = FactQuery(
         kinds=frozenset({"artifact"}), hide_retracted=True, newest_first=True,
-        limit=limit or None, where=lambda fact: not fact.get("evidence"),
+        limit=limit or None, where=lambda fact: fact.has_effect and not fact.get("evidence"),
     )  # fmt: skip
     artifacts = await ask.service.ledger.select(bare)
     findings = await ask.service.read(

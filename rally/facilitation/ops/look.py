@@ -85,7 +85,7 @@ async def show(ask: Ask) -> Reply:
     about = await ledger.about(fact.event_id)
     data = {
         "fact": fact.doc,
-        "retracted": any(one.kind == "retract" for one in about),
+        "retracted": any(one.withdraws for one in about),
         "referred_by": [one.doc for one in about],
     }
     return Reply(data, [])

@@ -1,14 +1,18 @@
 """memory set, get, list: named values that outlive their authors' sessions.
 
-A value is text of at most 16 KiB, like every long text of a fact; it is kept in `summary`, where `log
---grep` looks, under its key in `subject`. Setting an empty text is setting an empty value; withdrawing
-the fact (`say retract`) is what removes one.
+A value is text of at most 60 KiB, which leaves room in its fact (contract F5: 64 KiB) for the longest
+key, tool and session. It is counted as the fact's JSON writes it, where a quote, a backslash or a line
+break takes two bytes: whatever is accepted here fits. Up to the 16 KiB that every summary may have, a
+value is kept in `summary`, where `log --grep` looks; a longer one in `data`; its key in `subject`.
+Setting an empty text is setting an empty value; withdrawing the fact (`say retract`) removes one.
 """
 
 from __future__ import annotations
 
 from shlex import quote
 from typing import Any
+
+import orjson
 
 from rally.facilitation.decide.memory import remember
 from rally.facilitation.intake import Asked, admit, check_caller
@@ -17,6 +21,8 @@ from rally.model.errors import UsageError
 from rally.model.fact import Fact
 from rally.model.kinds import SUMMARY_BYTES_MAX
 from rally.model.text import check_encodable, check_identity, nearest
+
+VALUE_BYTES_MAX = 60 * 1024
 
 
 async def memory(ask: Ask) -> Reply:
@@ -52,7 +58,7 @@ def show_value(fact: Fact) -> dict[str, Any]:
     """A value, its version, and who set it when."""
     return {
         "key": fact.doc["subject"],
-        "value": fact.get("summary", ""),
+        "value": (fact.get("data") or {}).get("value", fact.get("summary", "")),
         "version": fact.seq,
         "author": fact.tool,
         "set_at": fact.doc["created_at"],
@@ -89,13 +95,16 @@ def _wish(params: Params) -> Asked:
         raise UsageError(
             "missing-field", "VALUE is missing", hint="rally memory set KEY VALUE, or - to read it"
         )
-    size = len(check_encodable(str(value), "VALUE"))
-    if size > SUMMARY_BYTES_MAX:
+    raw = check_encodable(str(value), "VALUE")
+    size = len(orjson.dumps(value)) - len('""')
+    if size > VALUE_BYTES_MAX:
+        counted = "" if size == len(raw) else " as JSON"
         raise UsageError(
-            "too-long", f"VALUE has {size} bytes, at most {SUMMARY_BYTES_MAX} are allowed",
+            "too-long", f"VALUE has {size} bytes{counted}, at most {VALUE_BYTES_MAX} are allowed",
             hint="put it into a file, and remember the file's name",
         )  # fmt: skip
-    asked = admit("note", caller, {"subject": key, "summary": value}, str)
+    kept = {"summary": value} if len(raw) <= SUMMARY_BYTES_MAX else {"data": {"value": value}}
+    asked = admit("note", caller, {"subject": key, **kept}, str)
     asked.kind = "memory"
     version = params.get("if_version")
     if version is not None:

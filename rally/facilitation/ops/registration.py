@@ -187,3 +187,17 @@ async def _key(service: RoomService, run_id: str, history: History) -> str | Non
             return None
         key = f"run:{run_id}~{found.event_id}"
     return key
+
+
+async def run_in_force(service: RoomService, run_id: str) -> Fact | None:
+    """The `run` fact of a run, less what was withdrawn or came from another machine; None without one.
+
+    Found by its key: a run's facts are many, and this is asked whenever a task is taken.
+    """
+    key = f"run:{run_id}"
+    while found := (await service.ledger.by_key([key])).get(key):
+        counts = found.kind == "run" and found.get("trust") != "untrusted"
+        if counts and not await service.ledger.retracted([found.event_id]):
+            return found
+        key = f"run:{run_id}~{found.event_id}"
+    return None

@@ -44,7 +44,7 @@ async def enter(ask: Ask) -> Reply:
     earlier = await service.ledger.select(
         FactQuery(
             kinds=frozenset({"enter"}), tool=asked.tool, until_seq=fact.seq - 1,
-            newest_first=True, limit=1,
+            newest_first=True, limit=1, where=lambda one: one.has_effect,
         )
     )  # fmt: skip
     before = earlier[0].seq if earlier else 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
+
 from rally.facilitation.decide import tasks as deciding
 from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN, Asked, admit
@@ -14,14 +16,16 @@ from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.ops.registration import run_of
 from rally.facilitation.packets import Hold, packet
 from rally.facilitation.projections.dag_live import dag_of_run
-from rally.facilitation.state.entities import Run
 from rally.facilitation.state.past import Wants
+from rally.facilitation.state.runs import Run
 from rally.facilitation.task_facts import assignment_of, check_task_id, goal_of, show_task
 from rally.model.durations import parse_duration_ms
 from rally.model.errors import RallyError, Refused, UsageError
 from rally.model.fact import Fact
 
 Rows = list[dict[str, Any]]
+# A row is a fact and little more, so a page of so much and one row fit into a frame.
+_PAGE_BYTES = 1024 * 1024
 
 
 async def task(ask: Ask) -> Reply:
@@ -54,8 +58,10 @@ async def _list(ask: Ask) -> Reply:
     """The tasks of a run and how they stand; `steps` adds ones that nobody registered.
 
     A row is the task in the descriptor's words, and `status` and `detail` (contract P5), `tool`
-    (who worked on it last), `held_by` and `standby` (who holds it, who sleeps over it), `ready`
-    (it can be taken now), `registered`.
+    (who worked on it last), `landed_by` (the ids of its artifacts), `held_by` and `standby` (who
+    holds it, who sleeps over it), `ready` (it can be taken now), `blocked_by` (the open blocker that
+    stops it, or something that it depends on), `registered`. With `offset` it is a page of them from
+    there on, and `next` is where the one behind it begins.
     """
     run, service = run_of(ask.params), ask.service
     graph, warnings = await dag_of_run(service, run)
@@ -70,13 +76,27 @@ async def _list(ask: Ask) -> Reply:
         unknown = {"run": run, "depends_on": [], **one, "registered": False}
         tasks.setdefault(str(one["id"]), unknown)
     landed = {step for step, node in nodes.items() if node["status"] == "landed"}
+    landings = await service.ledger.landings([(run, step) for step in tasks if step in landed])
     rows = await service.read(lambda context: _rows(context, run, tasks, landed))
     for row in rows:
         node = nodes.get(row["id"], {})
         row["status"] = node.get("status", "planned")
         row["detail"] = node.get("detail", "")
         row["tool"] = node.get("tool") if row["status"] != "planned" else None
-    return Reply({"action": "list", "run": run, "tasks": rows, "total": len(rows)}, warnings)
+        row["landed_by"] = landings.get((run, row["id"]), [])
+    data = {"action": "list", "run": run, "tasks": rows, "total": len(rows)}
+    if (offset := ask.params.get("offset")) is not None:
+        data["tasks"], data["next"] = _page(rows, max(0, offset))
+    return Reply(data, warnings)
+
+
+def _page(rows: Rows, offset: int) -> tuple[Rows, int | None]:
+    """As many rows from there on as fit into one frame for sure, and where to go on; None at the end."""
+    size, end = 0, offset
+    while end < len(rows) and size < _PAGE_BYTES:
+        size += len(orjson.dumps(rows[end]))
+        end += 1
+    return rows[offset:end], end if end < len(rows) else None
 
 
 def _trust(fact: Fact) -> dict[str, str]:
@@ -90,16 +110,23 @@ def _rows(
     run = state.runs.get(run_id) or Run(run_id)
     anybody = ("", None)
     takeable = {one.task_id for one in deciding.takeable(state, run, anybody, now_ms)}
+    dependents: dict[str, list[str]] = {}
+    for step, task in tasks.items():
+        for parent in task["depends_on"]:
+            dependents.setdefault(parent, []).append(step)
+    blocked = deciding.blocked_steps(state, run_id, landed, lambda step: dependents.get(step, ()))
     asleep = {one.fact.step: one.fact.tool for one in state.standbys.values()
               if one.fact.run == run_id}  # fmt: skip
     rows = []
     for step, task in tasks.items():
         held_by = deciding.holder(state, run_id, step, now_ms)
+        blocker = blocked.get(step)
+        task["blocked_by"] = deciding.show_blocker(blocker) if blocker is not None else None
         if task["registered"]:
             ready = step in takeable
         else:
             missing = [one for one in task["depends_on"] if one not in landed]
-            ready = held_by is None and step not in landed and not missing
+            ready = held_by is None and step not in landed and not (missing or blocker)
         rows.append({**task, "held_by": held_by, "standby": asleep.get(step), "ready": ready})
     return rows
 
@@ -111,6 +138,8 @@ async def _take(ask: Ask) -> Reply:
     tool, session_id = ask.caller()
     run, service = run_of(ask.params), ask.service
     asked = Asked("claim", tool, session_id, {"run": run})
+    if step := ask.params.get("id"):
+        asked.content["step"] = check_task_id(str(step))
     if ttl := ask.params.get("ttl"):
         asked.options["ttl_ms"] = parse_duration_ms(
             ttl, min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl"
@@ -121,17 +150,16 @@ async def _take(ask: Ask) -> Reply:
         if refusal.code == "nothing-ready" and not refusal.details["waiting"]:
             raise await _nothing_left(ask, run) from None
         raise
+    except UsageError as error:
+        if error.code == "unknown-task":
+            await _refuse_landed(ask, run, str(step))
+        raise
     task_id = said.fact.ref or ""
     registered = await service.read(
         lambda context: context.past.fact(task_id), wants=Wants(ids={task_id})
     )
     assert registered is not None
-    said_of_run = await service.ledger.select(
-        FactQuery(
-            kinds=frozenset({"run"}), run=run, hide_retracted=True, newest_first=True, limit=1
-        )
-    )
-    assignment = assignment_of(registered, goal_of(next(iter(said_of_run), None)))
+    assignment = assignment_of(registered, goal_of(await registration.run_in_force(service, run)))
     hold = Hold(said.fact.event_id, said.fence or said.fact.seq)
     data = {
         "action": "take", "task": show_task(registered), "fact": said.fact.doc, "fence": said.fence,
@@ -145,7 +173,7 @@ async def _nothing_left(ask: Ask, run: str) -> Refused:
     query = FactQuery(kinds=frozenset({"task"}), run=run, hide_retracted=True)
     known = await ask.service.ledger.count(query)
     why = f"all {known} have landed" if known else "it has no tasks"
-    return deciding.nothing_ready(run, why, [])
+    return deciding.nothing_ready(run, [], why)
 
 
 # -- done, drop ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.ops.look import log_query
 from rally.facilitation.projections.wake_due import is_free, next_due_ms, wake_due
+from rally.facilitation.service import RoomService
 from rally.facilitation.state import leases
 from rally.facilitation.state.past import Wants
 from rally.facilitation.state.rules import fact_answered
@@ -33,6 +34,7 @@ async def wait(ask: Ask) -> Reply:
     Raises:
         Refused: `timed-out`, with what held and what did not.
         UsageError: no condition, or a wrong one.
+        Failure: `room-gone`, the ledger was removed or replaced meanwhile.
     """
     params, service = ask.params, ask.service
     caller = ask.caller()
@@ -84,6 +86,7 @@ async def _sleep(ask: Ask, seq: int, until_ms: int, conditions: list[str]) -> No
     """Sleep through changes that cannot matter to the conditions."""
     service = ask.service
     while True:
+        _check_there(service)
         await service.changed(seq, until_ms=until_ms)
         head = service.state.head_seq
         news = [fact for fact in service.recent if fact.seq > seq]
@@ -125,7 +128,8 @@ def _next_lapse(context: Context, conditions: list[str]) -> int | None:
 
 
 async def subscribe(ask: Ask) -> AsyncGenerator[dict[str, Any], None]:
-    """Follow the room: `{"event": "facts", …}` and `{"event": "due", …}` as they come.
+    """Follow the room: `{"event": "facts", …}` as they come, and `{"event": "due", …}` whenever other
+    standbys are due than before, or the next falls due at another time.
 
     Parameters: `since` (a seq; the head when it is not given), `want` (a list of `facts`, `due`), and
     the filters of `log`. The first event is always `{"event": "head", "seq": …}`.
@@ -141,7 +145,7 @@ async def subscribe(ask: Ask) -> AsyncGenerator[dict[str, Any], None]:
         yield {"event": "head", "seq": seq}
         since = ask.params.get("since")
         cursor = seq if since is None else int(since)
-        known: list[str] | None = None
+        known: tuple[list[str], int | None] | None = None
         while True:
             due, due_ms, head = await service.read(_due_now)
             if "facts" in want:
@@ -149,16 +153,22 @@ async def subscribe(ask: Ask) -> AsyncGenerator[dict[str, Any], None]:
                     yield {"event": "facts", "facts": [fact.doc for fact in facts]}
             cursor = max(cursor, head)
             ids = [entry["standby_event_id"] for entry in due]
-            if "due" in want and ids != known:
-                known = ids
+            if "due" in want and (ids, due_ms) != known:
+                known = (ids, due_ms)
                 next_at = to_rfc3339(due_ms) if due_ms is not None else None
                 yield {"event": "due", "due": due, "next_due_at": next_at}
+            # Looked at right before sleeping, since what vanished earlier wakes nobody any more.
+            _check_there(service)
             await service.changed(cursor, until_ms=due_ms if "due" in want else None)
-            if service.is_gone():
-                raise Failure(
-                    "room-gone", f"the room in {service.root} was removed or replaced",
-                    hint=f"rally init --room {quote(service.root)}",
-                )  # fmt: skip
+            _check_there(service)
+
+
+def _check_there(service: RoomService) -> None:
+    if service.is_gone():
+        raise Failure(
+            "room-gone", f"the room in {service.root} was removed or replaced",
+            hint=f"rally init --room {quote(service.root)}",
+        )  # fmt: skip
 
 
 def _due_now(context: Context) -> tuple[list[dict[str, Any]], int | None, int]:

@@ -17,4 +17,11 @@ def wish(place: Place, params: Params) -> Asked:
     """
     caller = check_caller(params.get("tool"), params.get("session_id"))
     given = {name: value for name, value in params.items() if name not in NOT_FIELDS}
-    return admit(str(params.get("kind", "")), caller, given, lambda raw: canonical_path(raw, place))
+    kind = str(params.get("kind", ""))
+    asked = admit(kind, caller, given, lambda raw: canonical_path(raw, place))
+    data = asked.content.get("data", {})
+    if place.top != place.root and (kind == "enter" or (kind == "claim" and not data)):
+        # Whose worktree it is: the boundary sentinel and the git guard go by it. What a claimer put
+        # into its claim to know it again stays as it is.
+        asked.content["data"] = {**data, "worktree": place.top}
+    return asked

@@ -89,7 +89,8 @@ def dag(
     }
     ref_edges = _ref_edges(counted, steps)
     order = _order(steps, parent_edges, ref_edges)
-    nodes = [_node(steps[step_id], live, now_ms) for step_id in order]
+    behind = _blocked_after(steps, live)
+    nodes = [_node(steps[step_id], live, now_ms, behind.get(step_id)) for step_id in order]
     tally = dict.fromkeys(STATUSES, 0)
     for node in nodes:
         tally[node["status"]] += 1
@@ -198,8 +199,28 @@ def _cycle_warnings(
     ]
 
 
-def _node(step: _Step, live: LiveRun, now_ms: int) -> dict[str, Any]:
+def _blocked_after(steps: Mapping[str, _Step], live: LiveRun) -> dict[str, str]:
+    """What steps that have not landed hang on, although it is blocked: step to the step that is."""
+    children: dict[str, list[str]] = {}
+    for step in steps.values():
+        for parent in step.parents:
+            children.setdefault(parent, []).append(step.step_id)
+    found: dict[str, str] = {}
+    for blocked in live.blocked_steps:
+        todo = [blocked]
+        while todo:
+            one = todo.pop()
+            if one in steps and one not in found and not steps[one].artifacts:
+                found[one] = blocked
+                todo.extend(children.get(one, ()))
+    return {step: blocked for step, blocked in found.items() if step != blocked}
+
+
+def _node(step: _Step, live: LiveRun, now_ms: int, behind: str | None) -> dict[str, Any]:
     status, detail = _status(step, live, now_ms)
+    if behind is not None:
+        blocker = f"waits for {behind}, blocked by {live.blocked_steps[behind]}"
+        detail = f"{detail}; {blocker}" if detail else blocker
     subjects = dict.fromkeys(fact.get("subject") for fact in step.facts)
     speaker = step.claim or next(iter(step.work or step.facts), None)
     return {
@@ -242,8 +263,17 @@ def _stalls(step: _Step, live: LiveRun, now_ms: int) -> list[str]:
         if step.step_id in live.lapsed_steps:
             reasons.append("claim lapsed")
         elif step.claim is not None:
-            reasons.append("claim released without an artifact")
+            given_back = _reason_of_release(step)
+            why = f": {given_back}" if given_back else ""
+            reasons.append(f"claim released without an artifact{why}")
     return reasons
+
+
+def _reason_of_release(step: _Step) -> str:
+    """Why the latest holder gave the step back, where that was said."""
+    releases = (fact for fact in reversed(step.work) if fact.kind == "release")
+    last = next(releases, None)
+    return str(last.get("reason", "")) if last is not None else ""
 
 
 def _due(standby: Fact, live: LiveRun, now_ms: int) -> str | None:

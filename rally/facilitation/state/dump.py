@@ -16,12 +16,12 @@ from rally.facilitation.state.entities import (
     Lead,
     ManagedSession,
     Presence,
-    Run,
     Standby,
     Task,
 )
 from rally.facilitation.state.room import RoomState
 from rally.facilitation.state.rules import claim_of
+from rally.facilitation.state.runs import Run
 from rally.model.fact import Fact, from_body
 
 STATE_FORMAT = "3"
@@ -105,10 +105,10 @@ def load(payload: bytes) -> RoomState:
     state.lead = Lead(*doc["lead"]) if doc["lead"] else None
     state.mission = _unpack(doc["mission"]) if doc["mission"] else None
     for run_id, facts, rows, landed in doc["runs"]:
-        run = Run(run_id, landed=set(landed))
+        run = Run(run_id, landed=landed)
         for packed, (task_id, depends_on, priority, read_only) in zip(facts, rows, strict=True):
             fact = _unpack(packed)
-            run.tasks[task_id] = Task(task_id, fact, tuple(depends_on), priority, read_only)
+            run.add(Task(task_id, fact, tuple(depends_on), priority, read_only))
         state.runs[run_id] = run
     state.memory = {fact.doc["subject"]: fact for fact in _by_id(doc["memory"]).values()}
     for packed, started in doc["sessions"]:

@@ -102,15 +102,6 @@ class Task:
 
 
 @dataclass(slots=True)
-class Run:
-    """A run with registered tasks, kept while any of them has not landed."""
-
-    run_id: str
-    tasks: dict[str, Task] = field(default_factory=dict)
-    landed: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
 class ManagedSession:
     """A managed agent session that nobody has ended.
 

@@ -16,12 +16,12 @@ from rally.facilitation.state.entities import (
     Lead,
     ManagedSession,
     Presence,
-    Run,
     Standby,
 )
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.retraction import withdraw
 from rally.facilitation.state.room import GONE_TOOLS_MAX, RoomState
+from rally.facilitation.state.runs import Run
 from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
@@ -123,7 +123,7 @@ def _artifact(state: RoomState, fact: Fact, past: Past) -> None:
         state.mark_held(f"step:{fact.run}\0{fact.step}")
         run = state.runs.get(fact.run)
         if run is not None:
-            run.landed.add(fact.step)
+            run.land(fact.step)
             rules.forget_finished(state, run)
     if rules.wants_review(fact):
         state.reviews[fact.event_id] = fact
@@ -208,8 +208,10 @@ def _wake(state: RoomState, fact: Fact, past: Past) -> None:
 def _task(state: RoomState, fact: Fact, past: Past) -> None:
     run_id, task = fact.run or "", rules.task_of(fact)
     run = state.runs.setdefault(run_id, Run(run_id))
-    run.tasks[task.task_id] = task
-    run.landed |= {step for step in (task.task_id, *task.depends_on) if past.landings(run_id, step)}
+    for step in (task.task_id, *task.depends_on):
+        if past.landings(run_id, step):
+            run.land(step)
+    run.add(task)
     rules.forget_finished(state, run)
 
 

@@ -86,7 +86,7 @@ class Past:
         registered: the task fact of each (run, step) pair that was asked for and has landed.
         tasks: of the run whose step an artifact to be retracted landed: its tasks, less withdrawn
             ones, in ledger order.
-        pending: facts decided in this batch and not yet in the ledger, in order.
+        pending: facts decided in this batch and not yet in the ledger, in order; `note` adds one.
     """
 
     facts: dict[str, Fact] = field(default_factory=dict)
@@ -99,43 +99,43 @@ class Past:
     registered: dict[tuple[str, str], Fact] = field(default_factory=dict)
     tasks: dict[str, list[Fact]] = field(default_factory=dict)
     pending: list[Fact] = field(default_factory=list)
+    # The same by what is asked for: a run of thousands of tasks is decided and folded as one batch.
+    _by_id: dict[str, Fact] = field(default_factory=dict)
+    _by_key: dict[str, Fact] = field(default_factory=dict)
+    _landing: dict[tuple[str | None, str | None], list[str]] = field(default_factory=dict)
+    _gone: set[str | None] = field(default_factory=set)
+
+    def note(self, fact: Fact) -> None:
+        """Lay one more fact of this batch over the past."""
+        self.pending.append(fact)
+        self._by_id[fact.event_id] = self._by_id[str(fact.seq)] = fact
+        if key := fact.get("key"):
+            self._by_key.setdefault(key, fact)
+        if fact.kind == "artifact" and fact.has_effect:
+            self._landing.setdefault((fact.run, fact.step), []).append(fact.event_id)
+        elif fact.withdraws:
+            self._gone.add(fact.withdraws)
 
     def fact(self, asked: str) -> Fact | None:
         """The fact with this event id or seq, if there is one."""
-        found = self.facts.get(asked)
-        if found is None:
-            for fact in self.pending:
-                if asked in (fact.event_id, str(fact.seq)):
-                    return fact
-        return found
+        return self.facts.get(asked) or self._by_id.get(asked)
 
     def by_key(self, key: str) -> Fact | None:
         """The first fact said with this idempotency key."""
-        found = self.keys.get(key)
-        if found is None:
-            return next((fact for fact in self.pending if fact.get("key") == key), None)
-        return found
+        return self.keys.get(key) or self._by_key.get(key)
 
     def landings(self, run: str, step: str, *, without: str | None = None) -> list[str]:
         """Ids of the artifacts that landed a step, one id left out on request."""
-        ids = list(self.landed.get((run, step), ()))
-        gone = {fact.ref for fact in self.pending if fact.kind == "retract"}
-        ids += [
-            fact.event_id
-            for fact in self.pending
-            if fact.kind == "artifact" and fact.run == run and fact.step == step
-        ]
-        return [one for one in ids if one != without and one not in gone]
+        ids = [*self.landed.get((run, step), ()), *self._landing.get((run, step), ())]
+        return [one for one in ids if one != without and one not in self._gone]
 
     def is_withdrawn(self, event_id: str) -> bool:
         """Whether a fact about to be retracted was retracted before."""
-        return event_id in self.withdrawn or any(
-            fact.kind == "retract" and fact.ref == event_id for fact in self.pending
-        )
+        return event_id in self.withdrawn or event_id in self._gone
 
     def thread(self, event_id: str, *, without: str) -> list[Fact]:
         """An entity's fact and those about it, less withdrawn ones and the one being withdrawn."""
-        gone = {fact.ref for fact in self.pending if fact.kind == "retract"} | {without}
+        gone = self._gone | {without}
         facts = list(self.threads.get(event_id, ()))
         facts += [fact for fact in self.pending if event_id in (fact.event_id, fact.ref)]
         return [fact for fact in facts if fact.event_id not in gone]

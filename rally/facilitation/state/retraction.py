@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rally.facilitation.state import rules
-from rally.facilitation.state.entities import Blocker, Handoff, ManagedSession, Run, Standby
+from rally.facilitation.state.entities import Blocker, Handoff, ManagedSession, Standby
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
+from rally.facilitation.state.runs import Run
 from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
@@ -83,7 +84,7 @@ def _unland(state: RoomState, target: Fact, past: Past) -> None:
         return
     state.mark_held(f"step:{target.run}\0{target.step}", holds=False)
     if target.run in state.runs:
-        state.runs[target.run].landed.discard(target.step)
+        state.runs[target.run].unland(target.step)
     if past.tasks.get(target.run):
         _remember(state, target, past)
 
@@ -91,17 +92,19 @@ def _unland(state: RoomState, target: Fact, past: Past) -> None:
 def _remember(state: RoomState, target: Fact, past: Past) -> None:
     """Tasks that were forgotten because the whole run had landed are open again."""
     run_id = target.run or ""
-    run = state.runs.setdefault(run_id, Run(run_id))
-    known, run.tasks = run.tasks, {}
+    known = state.runs.get(run_id, Run(run_id))
+    run = state.runs[run_id] = Run(run_id, landed=known.landed)
     for fact in past.tasks[run_id]:
         if past.is_withdrawn(fact.event_id):
             continue
         task = rules.task_of(fact)
-        run.tasks[task.task_id] = task
         for step in (task.task_id, *task.depends_on):
             if past.landings(run_id, step, without=target.event_id):
-                run.landed.add(step)
-    run.tasks |= known  # those of this very batch stand behind the others
+                run.land(step)
+        run.add(task)
+    for task in known.tasks.values():  # those of this very batch stand behind the others
+        if task.task_id not in run.tasks:
+            run.add(task)
     rules.forget_finished(state, run)
 
 
@@ -110,7 +113,7 @@ def _unregister(state: RoomState, target: Fact) -> None:
     if run is None or target.step not in run.tasks:
         return
     if run.tasks[target.step].fact.event_id == target.event_id:
-        del run.tasks[target.step]
+        run.remove(target.step)
         rules.forget_finished(state, run)
 
 

@@ -18,9 +18,9 @@ from rally.facilitation.state.entities import (
     Lead,
     ManagedSession,
     Presence,
-    Run,
     Standby,
 )
+from rally.facilitation.state.runs import Run
 from rally.model.fact import GENESIS, Fact
 
 _K = TypeVar("_K")
@@ -34,10 +34,10 @@ class RoomState:
     """The folded state. Dictionaries keep the order of the ledger, oldest first."""
 
     __slots__ = (
-        "artifacts_total", "blocker_index", "blockers", "claim_index", "claims", "claims_by_resource",
-        "claims_by_step", "claims_by_tool", "decision_index", "decisions", "handoffs", "head_hash",
-        "head_seq", "lead", "memory", "mission", "renew_at", "resolved_for", "reviews", "risks", "runs",
-        "sessions", "standbys", "time_ms", "tools", "waiting",
+        "artifacts_total", "blocker_index", "blockers", "blockers_by_step", "claim_index", "claims",
+        "claims_by_resource", "claims_by_step", "claims_by_tool", "decision_index", "decisions",
+        "handoffs", "head_hash", "head_seq", "lead", "memory", "mission", "renew_at", "resolved_for",
+        "reviews", "risks", "runs", "sessions", "standbys", "time_ms", "tools", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -60,6 +60,7 @@ class RoomState:
         self.handoffs: dict[str, Handoff] = {}
         self.blockers: dict[str, Blocker] = {}
         self.blocker_index = ClaimIndex()
+        self.blockers_by_step: dict[tuple[str, str], dict[str, None]] = {}
         self.decisions: dict[str, Fact] = {}
         self.decision_index = ClaimIndex()
         self.risks: dict[str, Fact] = {}
@@ -136,11 +137,17 @@ class RoomState:
         """Open a blocker."""
         self.blockers[blocker.fact.event_id] = blocker
         self.blocker_index.add(blocker.fact.event_id, blocker.fact.paths)
+        if blocker.fact.run and blocker.fact.step:
+            step = (blocker.fact.run, blocker.fact.step)
+            self.blockers_by_step.setdefault(step, {})[blocker.fact.event_id] = None
 
     def end_blocker(self, blocker: Blocker) -> None:
         """Close a blocker."""
         del self.blockers[blocker.fact.event_id]
         self.blocker_index.remove(blocker.fact.event_id, blocker.fact.paths)
+        if blocker.fact.run and blocker.fact.step:
+            step = (blocker.fact.run, blocker.fact.step)
+            _discard(self.blockers_by_step, step, blocker.fact.event_id)
         self.mark_held(f"fact:{blocker.fact.event_id}")
 
     def add_decision(self, fact: Fact) -> None:

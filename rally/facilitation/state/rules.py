@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rally.facilitation.state import leases
-from rally.facilitation.state.entities import Claim, Handoff, Run, Task
+from rally.facilitation.state.entities import Claim, Handoff, Task
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
+from rally.facilitation.state.runs import Run
 from rally.model.clock import from_rfc3339
 from rally.model.durations import parse_duration_ms
 from rally.model.fact import Fact
@@ -66,7 +67,7 @@ def task_of(fact: Fact) -> Task:
 
 def forget_finished(state: RoomState, run: Run) -> None:
     """A run whose every task landed is history: the ledger answers for it from now on."""
-    if run.tasks.keys() <= run.landed:
+    if run.finished:
         state.runs.pop(run.run_id, None)
 
 

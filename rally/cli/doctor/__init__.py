@@ -1,0 +1,1 @@
+"""`rally doctor`: what it looks at, a file for each part of the surroundings."""

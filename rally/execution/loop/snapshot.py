@@ -1,0 +1,139 @@
+"""What changed between two moments, according to git, also where the tree was dirty before.
+
+A snapshot is a tree object of everything in the working tree that git does not ignore, made through an
+index of its own and with an object store of its own: neither the user's index nor the repository gets
+anything from it. Two of them differ in exactly what was changed, created or deleted in between, whether
+it was committed meanwhile or not.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+
+from rally.execution.git import clean_env
+from rally.execution.process import run_captured
+from rally.model.errors import Failure
+
+TIMEOUT_S = 300.0
+# What is overruled: hooks and monitors must not run for this, a file of some size is not compared as
+# text, what a setting warns of is nobody's concern here, and what is thrown away soon is not packed
+# tightly.
+_SETTINGS = (
+    *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.safecrlf=false"),
+    *("-c", "core.bigFileThreshold=1m", "-c", "advice.addEmbeddedRepo=false"),
+    *("-c", "diff.relative=false", "-c", "core.untrackedCache=false"),
+    *("-c", "core.looseCompression=0", "-c", "pack.compression=0"),
+)
+_PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+
+
+class Snapshots:
+    """Snapshots of one working tree.
+
+    Args:
+        top: its root.
+        env: the caller's environment.
+        scratch: a folder for the index and the objects, which the caller removes.
+
+    Raises:
+        Failure: `unavailable`, git is missing or failed; as all that is asked of it.
+    """
+
+    def __init__(self, top: str, env: Mapping[str, str], scratch: str) -> None:
+        self.top = top
+        self._env = clean_env(env)
+        objects, index = self._ask("rev-parse", "--git-path", "objects", "--git-path", "index")
+        own_objects, own_index = f"{scratch}/objects", f"{scratch}/index"
+        os.makedirs(own_objects, exist_ok=True)
+        if os.path.isfile(os.path.join(top, index)):
+            # It knows which files have not been touched, so only the others are read.
+            shutil.copyfile(os.path.join(top, index), own_index)
+        self._env |= {
+            "GIT_INDEX_FILE": own_index,
+            "GIT_OBJECT_DIRECTORY": own_objects,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _listed(os.path.join(top, objects)),
+        }
+        self.warnings: list[str] = []
+
+    def take(self) -> str:
+        """The id of a tree with everything as it is now."""
+        code, _, err = self._run("add", "--all", "--ignore-errors", "--", ".")
+        if code not in (0, 1):
+            raise _failed("add", code, err)
+        if code == 1:
+            # A file that cannot be read, a repository without a commit: the rest is compared.
+            told = _first_line(err)
+            if told not in self.warnings:
+                self.warnings.append(told)
+        return self._ask("write-tree")[0]
+
+    def changed(self, before: str, after: str) -> list[str]:
+        """The files that differ, relative to the root of the tree, sorted; bytes that are no UTF-8
+        are lone surrogates."""
+        out = self._need("diff-tree", "-r", "-z", "--name-only", *_PLAIN, before, after)
+        names = {os.fsdecode(name) for name in out.split(b"\0") if name}
+        return sorted(name for name in names if not f"/{name}".startswith("/.rally/"))
+
+    def uncommitted(self, tree: str) -> list[str]:
+        """The files of a snapshot that are not as they are in the last commit; all without one."""
+        code, out, _ = self._run("rev-parse", "--quiet", "--verify", "HEAD^{tree}")
+        last = out.decode().strip() if code == 0 else self._ask("mktree")[0]
+        return self.changed(last, tree)
+
+    def difference(self, before: str, after: str, names: Sequence[str]) -> str:
+        """The difference as text, of these files."""
+        if not names:
+            return ""
+        literal = [f":(top,literal){name}" for name in names]
+        out = self._need("diff-tree", "-r", "-p", *_PLAIN, before, after, "--", *literal)
+        return out.decode(errors="replace")
+
+    def ignored(self, names: Sequence[str]) -> set[str]:
+        """Those of some names that git ignores; none where one of them is no name to git."""
+        if not names:
+            return set()
+        asked = b"".join(os.fsencode(name) + b"\0" for name in names)
+        _, out, _ = self._run("check-ignore", "-z", "--stdin", stdin=asked)
+        return {os.fsdecode(name) for name in out.split(b"\0") if name}
+
+    def _ask(self, *arguments: str) -> list[str]:
+        return os.fsdecode(self._need(*arguments)).splitlines()
+
+    def _need(self, *arguments: str) -> bytes:
+        code, out, err = self._run(*arguments)
+        if code != 0:
+            raise _failed(arguments[0], code, err)
+        return out
+
+    def _run(self, *arguments: str, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
+        try:
+            return run_captured(
+                ["git", *_SETTINGS, *arguments], cwd=self.top, env=self._env,
+                timeout_s=TIMEOUT_S, stdin=stdin,
+            )  # fmt: skip
+        except OSError as error:
+            raise Failure(
+                "unavailable", f"git cannot be run: {error}",
+                hint="install git, or see that it is in PATH",
+            ) from error  # fmt: skip
+
+
+def _listed(folder: str) -> str:
+    """A folder as an entry of a list that colons part."""
+    if ":" not in folder and not folder.startswith('"'):
+        return folder
+    escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _first_line(err: bytes) -> str:
+    return err.decode(errors="replace").strip().partition("\n")[0]
+
+
+def _failed(what: str, code: int, err: bytes) -> Failure:
+    return Failure(
+        "unavailable", f"git {what} ended with {code}: {_first_line(err)}", hint="git status",
+        details={"exit_code": code},
+    )  # fmt: skip

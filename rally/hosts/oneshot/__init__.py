@@ -1,0 +1,1 @@
+"""Calling an agent once: its command, and what its result record says. One small file each."""
