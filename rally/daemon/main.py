@@ -127,7 +127,7 @@ def _prepare_process() -> None:
     if sys.platform == "linux":
         # It finds its two functions of libc; afterwards the guard lets nobody find any. Where Python
         # has no ctypes, rooms are looked at in steps.
-        with contextlib.suppress(ImportError, OSError):
+        with contextlib.suppress(ImportError, OSError, MemoryError):
             import_module("rally.facilitation.inotify")
     install_guard()
 

@@ -44,12 +44,14 @@ class Wanted:
             them.
         ttl_ms: how long the lease runs without being renewed.
         argv: the command.
+        stdout: the descriptor that is the command's standard output; None: this process's own.
     """
 
     root: str
     claim: Mapping[str, Any]
     ttl_ms: int
     argv: tuple[str, ...]
+    stdout: int | None = None
 
 
 @dataclass(slots=True)
@@ -132,7 +134,9 @@ class Hold:
         try:
             with self._signals.let_through():
                 child = start_foreground(
-                    self._wanted.argv, env={**self._env, "RALLY_FENCE": str(held.fence)}
+                    self._wanted.argv,
+                    env={**self._env, "RALLY_FENCE": str(held.fence)},
+                    stdout=self._wanted.stdout,
                 )
         except FileNotFoundError:
             self._add_warning(held, "not-found", f"{self._wanted.argv[0]}: command not found")

@@ -143,7 +143,9 @@ def start_child(
     return Child(process, pipes)
 
 
-def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> Process:
+def start_foreground(
+    argv: Sequence[str], *, env: Mapping[str, str], stdout: int | None = None
+) -> Process:
     """Start a program as if it had been called in this process's place.
 
     It shares folder, terminal, process group and every descriptor that this process was given, so
@@ -152,6 +154,7 @@ def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> Process:
     Args:
         argv: the program and its arguments.
         env: its whole environment; also where its name is looked up.
+        stdout: the descriptor that is its standard output; None: this process's own.
 
     Raises:
         FileNotFoundError: there is no such program; nothing was started.
@@ -159,7 +162,7 @@ def start_foreground(argv: Sequence[str], *, env: Mapping[str, str]) -> Process:
     """
     import subprocess
 
-    return subprocess.Popen(list(argv), env=dict(env), close_fds=False)  # noqa: S603 -- no shell
+    return subprocess.Popen(list(argv), env=dict(env), close_fds=False, stdout=stdout)  # noqa: S603
 
 
 def become(argv: Sequence[str], *, env: Mapping[str, str]) -> None:

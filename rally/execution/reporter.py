@@ -19,6 +19,13 @@ _STYLES = {
     "boundary": "warn",
     "heartbeat": "dim",
 }
+_SKIPPED = {
+    "fired-before": "another watcher has fired it",
+    "running-elsewhere": "another watcher runs it",
+    "answered": "its owner has answered meanwhile",
+    "gave-up": "given up after five attempts",
+    "dry-run": "would run",
+}
 _NAME_WIDTH = max(map(len, EVENTS))
 _OUTPUT_LINES = 20
 
@@ -107,7 +114,7 @@ def _said(event: str, fields: dict[str, Any], at: str) -> str:
         case "failed":
             said += f" {_failure(fields)}"
         case "skipped":
-            said += f": {fields['reason']}{_detail(fields)}"
+            said += f": {_SKIPPED.get(fields['reason'], fields['reason'])}{_detail(fields)}"
         case "boundary":
             said = _boundary(fields)
         case "heartbeat":
@@ -165,6 +172,10 @@ def _running(fields: dict[str, Any]) -> str:
 
 
 def _detail(fields: dict[str, Any]) -> str:
+    if fields["reason"] == "dry-run":
+        return f" {fields['detail']}"
+    if fields.get("detail") == "activity":  # that is what the line is about
+        return ""
     if fields.get("until"):
         return f", until {fields['until'][11:19]} at the latest"
     return f" ({fields['detail']})" if fields.get("detail") else ""

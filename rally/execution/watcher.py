@@ -310,7 +310,7 @@ class Watcher:
             lines = self._reporter.lines
 
     def _tell_alive(self, head: int) -> None:
-        self._head = head
+        self._head = max(self._head, head)
         alive = {name: self._status()[name] for name in _ALIVE}
         self._reporter.tell("heartbeat", **alive)
 

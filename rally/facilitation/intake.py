@@ -30,6 +30,13 @@ TTL_MS_MIN = 1_000
 TTL_MS_MAX = 7 * 86_400_000
 TTL_MS_DEFAULT = 30 * 60_000
 WAIT_MS_MAX = 24 * 3_600_000
+# -9223372036854775808, and nothing longer, may fit into 64 bits.
+_INTEGER_CHARS_MAX = 20
+# Values that work, for hints that can be pasted.
+_SAMPLES = {
+    "subject": "'what it is about'", "target": "codex:1", "ref": "12", "ref_standby": "12",
+    "reason": "'why'", "state": "accepted", "paths": "src/app.py", "resources": "port:5432",
+}  # fmt: skip
 
 Canonical = Callable[[str], str]
 
@@ -144,7 +151,7 @@ def _require(kind: str, asked: Asked) -> None:
             flags = " or ".join(FIELD_BY_NAME[name].flag for name in names)
             raise UsageError(
                 "missing-field", f"{kind} needs {flags}",
-                hint=f"rally say {kind} {FIELD_BY_NAME[names[0]].flag} …",
+                hint=f"rally say {kind} {FIELD_BY_NAME[names[0]].flag} {_SAMPLES[names[0]]}",
                 details={"missing": list(names)},
             )  # fmt: skip
     if kind == "claim":
@@ -253,6 +260,8 @@ def check_data(value: Any) -> dict[str, Any]:
     try:
         document = orjson.loads(value) if isinstance(value, str) else value
         raw = orjson.dumps(document)
+        if isinstance(value, str):
+            _check_as_written(value)
     except (TypeError, ValueError, UnicodeEncodeError):
         shown = value if not isinstance(value, str) or len(value) < 60 else value[:60] + "..."
         raise UsageError(
@@ -267,6 +276,41 @@ def check_data(value: Any) -> dict[str, Any]:
     if b"\\u0000" in raw.replace(b"\\\\", b""):
         raise UsageError("bad-text", "--data holds a NUL character", hint="send it without")
     return document
+
+
+def _check_as_written(text: str) -> None:
+    """Refuse JSON that would not be stored as it is written: readers differ in what they make of it.
+
+    Raises:
+        UsageError: `bad-value`; a key stands twice in one object, or a whole number does not fit into
+            64 bits.
+    """
+    import json  # who sends data
+
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise UsageError(
+                "bad-value", f"--data has the key {twice[:60]!a} twice in one object",
+                hint="""--data '{"port": 5432}'""",
+            )  # fmt: skip
+        return found
+
+    def whole(digits: str) -> int:
+        if len(digits) > _INTEGER_CHARS_MAX or not -(2**63) <= int(digits) < 2**64:
+            shown = digits if len(digits) < 60 else digits[:60] + "..."
+            raise UsageError(
+                "bad-value", f"--data has a number that does not fit into 64 bits: {shown}",
+                hint=f"""--data '{{"number": "{shown}"}}'""",
+            )  # fmt: skip
+        return 0
+
+    try:
+        json.loads(text, object_pairs_hook=checked, parse_int=whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def check_condition(value: str, canonical: Canonical) -> str:

@@ -49,7 +49,8 @@ def look_at(folders: Sequence[Path], on_change: OnChange) -> Eyes:
         return _KernelEyes(folders, on_change)
     except (FileNotFoundError, NotADirectoryError):
         raise
-    except (ImportError, OSError):  # too much is watched already, or a sandbox forbids it
+    except (ImportError, OSError, MemoryError):
+        # Too much is watched already, or a sandbox forbids it.
         return _SteppingEyes(folders, on_change, force_polling=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
 from rally.facilitation.repository import (
     Repository,
@@ -41,9 +42,10 @@ class Place:
         common_dir: the git directory shared by the working trees that the room is for; None where
             the room is not a repository's.
         ignore_case: whether the repository ignores case.
+        folder: the caller's own, real; `top` where it is not known or not below it.
     """
 
-    __slots__ = ("common_dir", "ignore_case", "root", "top")
+    __slots__ = ("common_dir", "folder", "ignore_case", "root", "top")
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Place:
     ) -> None:
         self.root = root
         self.top = top or root
+        self.folder = self.top
         self.common_dir = common_dir
         self.ignore_case = ignore_case
 
@@ -90,11 +93,14 @@ def find_place(cwd: str, room_override: str | None = None) -> Place:
         )  # fmt: skip
     folder = os.path.realpath(cwd or "/")
     if room_override:
-        return _overridden(folder, room_override)
-    repository = find_repository(folder)
-    if repository is None:
-        return Place(root=_root_outside_git(folder))
-    return _place(repository)
+        place = _overridden(folder, room_override)
+    elif (repository := find_repository(folder)) is not None:
+        place = _place(repository)
+    else:
+        place = Place(root=_root_outside_git(folder))
+    if _below(folder, place.top, ignore_case=False):
+        place.folder = folder
+    return place
 
 
 def _place(repository: Repository) -> Place:
@@ -178,6 +184,24 @@ def canonical_path(raw: str, place: Place) -> str:
     if inside is None:
         raise outside_room(raw, place.root)
     return canonical_text("/".join([inside or ".", *walk.pattern]), ignore_case=place.ignore_case)
+
+
+def misplaced(raws: Iterable[str], place: Place) -> dict[str, str]:
+    """Paths that were probably meant relative to the caller's folder, each with what would say that.
+
+    They are relative to the root (contract C1). One that the root does not have, and the caller's folder
+    has, was typed by somebody who thinks of the folder.
+    """
+    if place.folder == place.top:
+        return {}
+    found: dict[str, str] = {}
+    for raw in raws:
+        if raw.startswith("/") or ".." in raw or is_pattern(raw):
+            continue
+        here = os.path.normpath(f"{place.folder}/{raw}")
+        if not os.path.lexists(f"{place.top}/{raw}") and os.path.lexists(here):
+            found[raw] = here[len(_stripped(place.top)) + 1 :]
+    return found
 
 
 class _Walk:

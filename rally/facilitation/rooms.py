@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from rally.facilitation.decide.context import Context
+from rally.facilitation.decide.context import Context, warning
 from rally.facilitation.ledger.folder import (
     check_room_folder,
     file_identity,
@@ -22,7 +22,7 @@ from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.facilitation.noticing import look_at
 from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place
+from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place, misplaced
 from rally.facilitation.projections.summary import summary
 from rally.facilitation.register import Register
 from rally.facilitation.service import RoomService
@@ -148,7 +148,7 @@ class Rooms:
                 return early
         service = await self.service(place.root, create=create, env=env)
         data, warnings = await carry_out(Ask(service, place, params, env))
-        return Reply(data, [*warnings, *service.take_warnings()])
+        return Reply(data, [*warnings, *_misplaced(op, params, place), *service.take_warnings()])
 
     async def _wait_without_room(
         self, carry_out: Operation, place: Place, params: Params, env: Mapping[str, str]
@@ -289,6 +289,23 @@ class Rooms:
         while self._open:
             _, (service, _) = self._open.popitem()
             await service.close()
+
+
+def _misplaced(op: str, params: Params, place: Place) -> list[dict[str, str]]:
+    """Warnings about paths that somebody typed in a sub-folder, thinking of that folder."""
+    if op not in ("say", "check", "enter") or place.folder == place.top:
+        return []
+    if params.get("phase") not in (None, "before-write"):
+        return []  # git names its files from the top
+    found = misplaced(params.get("paths") or (), place)
+    return [
+        warning(
+            "path-relative-to-root",
+            f"{raw} is {place.root}/{raw.removeprefix('./')}, which is not there; the file in this "
+            f"folder is --path {quote(meant)}",
+        )
+        for raw, meant in found.items()
+    ]
 
 
 async def _explain(failure: Failure) -> None:

@@ -17,7 +17,7 @@ WRONG = [
     (("say", "note"), "missing-tool", "--tool", "--tool claude:1"),
     (("say", "note", "--tool", "a b"), "bad-tool", "'a b'", "--tool claude:1"),
     (("say", "note", "--tool", "all", "--subject", "s"), "bad-tool", "'all'", "--tool claude:1"),
-    (("say", "note", "--tool", "a:1"), "missing-field", "--subject", "rally say note --subject …"),
+    (("say", "note", "--tool", "a:1"), "missing-field", "--subject", "rally say note --subject 'what it is about'"),
     (("say", "note", "--tool", "a:1", "--subjct", "s"), "usage", "'--subjct'", "--subject"),
     (("say", "note", "extra", "--tool", "a:1"), "usage", "'extra'", "--path extra"),
     (("say", "note", "--tool"), "usage", "--tool needs a value", "--tool claude:1"),

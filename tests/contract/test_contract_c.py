@@ -550,7 +550,7 @@ def test_an_interrupt_leaves_the_queue(warm: Room) -> None:
     stays = begin_wait(warm, "w2", "--path", "src")
     gone.send_signal(signal.SIGINT)
     out, _ = gone.communicate(timeout=20)
-    assert (gone.returncode, out) == (130, b"")
+    assert (gone.returncode, json.loads(out)["error"]["code"]) == (130, "interrupted")
     killed.kill()
     killed.communicate()
     while len(warm.data("room")["waiting"]) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -311,14 +312,27 @@ def test_killed_its_lease_lapses(room: Room) -> None:
     pids.close()
 
 
-def test_with_json_one_object_comes_behind_the_commands_output(room: Room) -> None:
-    """Claim, fence and exit code; the code is passed on as well."""
-    done = room.run(*HOLD, "--json", "--", "sh", "-c", "echo out; exit 9")
+def test_with_json_standard_output_is_one_object(room: Room) -> None:
+    """O1: claim, fence and exit code; what the command prints goes to standard error, also when it
+    prints JSON. The code is passed on as well."""
+    done = room.run(*HOLD, "--json", "--", "sh", "-c", "echo '{}'; echo err >&2; exit 9")
     assert done.returncode == 9
-    out, envelope = done.stdout.splitlines()
-    assert out == b"out"
-    assert b'"exit_code":9' in envelope
-    assert done.stderr == b""
+    answer = json.loads(done.stdout)
+    assert answer["data"]["hold"]["exit_code"] == 9
+    assert done.stderr.splitlines() == [b"{}", b"err"]
+
+
+def test_with_json_an_interrupted_wait_is_an_object_too(room: Room) -> None:
+    """O2: the error envelope, with the code of the signal."""
+    room.say("claim", "--path", "src", tool="other:1")
+    waiting = room.start(*HOLD[:1], "--json", *HOLD[1:], "--wait", "60s", "--", "true")
+    while not room.ask("room")["waiting"]:
+        assert waiting.process.poll() is None
+    waiting.send(signal.SIGTERM)
+    assert waiting.wait() == 143
+    assert waiting.process.stdout is not None
+    error = json.loads(waiting.process.stdout.read())["error"]
+    assert (error["code"], error["exit_code"]) == ("interrupted", 143)
 
 
 def test_without_a_daemon_it_holds_too(room: Room) -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import termios
@@ -44,10 +45,16 @@ class Screen:
         """The lines as the terminal shows them now."""
         return [line.rpartition(CLEAR)[2] for line in self.text.replace("\r\n", "\n").split("\n")]
 
+    def hang_up(self) -> None:
+        """Close the terminal."""
+        os.close(self.leader)
+        self.leader = -1
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait(PATIENCE_S)
-        os.close(self.leader)
+        if self.leader >= 0:
+            self.hang_up()
 
 
 @pytest.fixture
@@ -93,9 +100,11 @@ def test_the_last_line_fits_the_terminal(room: Room, screens: list[Screen]) -> N
 def test_where_nobody_has_said_anything_it_says_that_it_waits(
     room: Room, screens: list[Screen]
 ) -> None:
-    """And goes on when somebody has."""
+    """And goes on when somebody has; where there is no room at all, too."""
+    shutil.rmtree(room.root / ".rally")
     screens.append(Screen(room))
     screens[0].until("nobody has said anything in repo yet; waiting$")
+    assert not (room.root / ".rally").exists()
     room.enter("claude:1")
     screens[0].until("watching repo: nothing falls due later$")
 
@@ -108,3 +117,31 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
     screens.append(Screen(room, TERM="dumb"))
     screens[0].until("heartbeat +0 due, 0 running, nothing falls due later\r\n")
     assert "\x1b" not in screens[0].text
+
+
+def test_a_terminal_that_is_closed_ends_it_when_what_runs_has_ended(
+    room: Room, screens: list[Screen]
+) -> None:
+    """Nobody is left to be told; the command is waited for, and its outcome is in the ledger."""
+    go = room.fifo("go")
+    screens.append(Screen(room, "--on-wake", f"read line < {go}"))
+    room.due_standby()
+    screens[0].until("1 running")
+    screens[0].hang_up()
+    go.write("go\n")
+    assert screens[0].process.wait(PATIENCE_S) == 0
+    assert [fact["status"] for fact in room.facts("--kind", "release")] == ["succeeded"]
+    go.close()
+
+
+def test_an_output_that_cannot_be_written_ends_it_when_what_runs_has_ended(room: Room) -> None:
+    """Exit 1, and the command is not left to itself."""
+    room.due_standby()
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [RALLY, "watch", "--json", "--on-wake", "touch ran"], cwd=room.root, env=room.env,
+            stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert b"No space left" in done.stderr
+    assert len(room.facts("--kind", "claim")) == len(room.facts("--kind", "release"))

@@ -6,6 +6,7 @@ import plistlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -81,6 +82,34 @@ def test_the_timer_starts_the_call_that_ends() -> None:
     assert "watch --once" in (SHIPPED / "rally-watch-once@.service").read_text()
 
 
+@pytest.mark.parametrize("unit", ["rally-watch@.service", "rally-watch-once@.service"])
+def test_what_a_unit_starts_works_in_a_services_surroundings(room: Room, unit: str) -> None:
+    """No terminal, no shell, a PATH on which no rally is; its command finds rally all the same."""
+    room.due_standby("claude:1")
+    home = Path(room.env["HOME"])
+    (home / ".local" / "bin").mkdir(parents=True)
+    (home / ".local" / "bin" / "rally").symlink_to(RALLY)
+    text = (SHIPPED / unit).read_text()
+    meant = {"%h": str(home), "%f": str(room.root)}
+    # systemd takes a line apart first, and puts paths in afterwards.
+    words = shlex.split(setting(text, "ExecStart"))
+    words = [re.sub("%[hf]", lambda found: meant[found[0]], word) for word in words]
+    assert setting(text, "WorkingDirectory") == "%f"
+    room.env["PATH"] = "/usr/bin:/bin"
+    service = room.start_program(words, start_new_session=True)
+    assert service.event("finished")["owner"] == "claude:1"
+    if "once" not in unit:
+        service.send(signal.SIGTERM)
+    assert service.event("stopped")["failed"] == 0
+    assert (service.wait(), service.errors()) == (0, "")
+
+
+def setting(text: str, name: str) -> str:
+    """The one value of a setting."""
+    (value,) = re.findall(f"^{name}=(.*)$", text, re.MULTILINE)
+    return str(value)
+
+
 def printed(room: Room, unit: str) -> str:
     before = sorted(path.name for path in room.root.rglob("*"))
     done = room.run(
@@ -142,7 +171,7 @@ def test_what_a_file_cannot_hold_is_refused(room: Room) -> None:
         (("--kind", "renew"), "bad-value"), (("--tool", ""), "bad-tool"),
         (("--tool", "no label"), "bad-tool"), (("--tool", "all"), "bad-tool"),
         (("--on-wake", " "), "bad-value"), (("--on-activity", ""), "bad-value"),
-        (("--room", "/nonexistent"), "room-not-found"), (("surplus",), "usage"),
+        (("--room", "/dev/null/nowhere"), "room-not-found"), (("surplus",), "usage"),
     ],
 )  # fmt: skip
 def test_bad_input_is_a_clear_error_and_changes_nothing(

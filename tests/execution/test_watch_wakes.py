@@ -247,3 +247,17 @@ def test_silence_is_broken_by_a_sign_of_life(room: Room) -> None:
     room.enter("claude:1")
     beat = watcher.event("heartbeat")
     assert (beat["head"], beat["due"], beat["running"]) == (1, 0, 0)
+
+
+def test_why_a_standby_is_left_alone_is_said_in_words(room: Room) -> None:
+    """The reasons of the JSON lines are names for programs."""
+    room.due_standby("claude:1")
+    told = room.run("watch", "--once", "--dry-run", "--on-wake", "echo hi").stdout.decode()
+    assert ": would run echo hi\n" in told
+    held = room.watch("--on-wake", "sleep 1000")
+    held.event("fired")
+    told = room.run("watch", "--once").stdout.decode()
+    assert ": another watcher runs it, until " in told
+    held.send(signal.SIGTERM)
+    held.send(signal.SIGINT)
+    assert held.event("stopped")

@@ -76,7 +76,7 @@ def test_a_room_for_a_part_of_a_repository_means_that_part_of_a_clone(repo: Desk
     assert "file=part/in::in is claimed by a:1" in done.out, (
         "GitHub knows the file by its name there"
     )
-    assert "not checked, it leads out of the room: in" in done.err
+    assert "not checked, it is not in the room: in" in done.err
 
 
 def test_a_room_that_is_no_repository_is_matched_by_name(repo: Desk) -> None:

@@ -72,6 +72,10 @@ def test_of_nested_repositories_the_innermost_is_meant(repo: Desk) -> None:
         "check", "before-commit", "--tool", "b:1", "--strict", RALLY_ROOM=str(repo.folder)
     )
     assert outer.code == 4, "unless the room around it is asked for"
+    repo.write("a")
+    inner.claim("a:1", "a")
+    seen = repo.ask("check", "before-commit", "--tool", "b:1", RALLY_ROOM=str(inner.folder))
+    assert (seen["allow"], seen["paths"]) == (True, []), "its files are not those around it"
 
 
 def test_a_hook_is_about_the_folder_it_runs_in(repo: Desk, bench: Desk) -> None:

@@ -88,10 +88,11 @@ async def test_who_left_comes_back_with_the_next_word(alone: Desk) -> None:
 # -- what it survives
 
 
-async def test_a_claim_that_is_given_up_leaves_the_queue(desk: Desk) -> None:
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_claim_that_is_given_up_leaves_the_queue(desk: Desk, mode: str) -> None:
     """The client cancels: nobody waits any more, and the paths go to the next in line."""
     held = desk.rally("say", "claim", "--tool", "ben", "--path", "src")["fact"]["event_id"]
-    async with desk.client() as client:
+    async with desk.client(mode=mode) as client:
         waiting = asyncio.create_task(
             client.call_tool("claim", {"paths": ["src/a"], "wait_s": 600})
         )

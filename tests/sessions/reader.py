@@ -1,9 +1,10 @@
 """A program that reads its terminal raw, as agents do, and keeps every byte in a file.
 
-    reader.py OUT_FILE CHANNEL [plain]
+    reader.py OUT_FILE CHANNEL [plain|late]
 
-It asks for bracketed paste unless it is `plain`. It tells the tmux channel CHANNEL-ready when it reads,
-and CHANNEL-enter after each Enter that comes outside of a paste.
+It asks for bracketed paste unless it is `plain`, and reads nothing before CHANNEL-go where it is `late`.
+It tells the tmux channel CHANNEL-ready when it is there, and CHANNEL-enter after each Enter that comes
+outside of a paste.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def main(path: str, channel: str, *words: str) -> None:
     if "plain" not in words:
         os.write(1, b"\x1b[?2004h")
     tell(f"{channel}-ready")
+    if "late" in words:
+        subprocess.run(["tmux", "wait-for", f"{channel}-go"], check=True)
     data = b""
     with open(path, "ab") as kept:
         while True:

@@ -17,16 +17,24 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def test_the_examples_work(desk: Desk) -> None:
-    """Each block as a script of its own, one after the other in one repository."""
+    """Each block as a script of its own, one after the other in one repository, with a daemon."""
     desk.make_repository()
     desk.program("claude", "#!/bin/sh\nwhile read line; do :; done\n")
+    del desk.env["RALLY_DAEMON"]
     assert len(BLOCKS) >= 10
-    for block in BLOCKS:
-        done = subprocess.run(
-            ["sh", "-e", "-c", block], cwd=desk.root, env=desk.env, capture_output=True,
-            text=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
-        assert (done.returncode, "error:" in done.stderr) == (0, False), (block, done.stderr)
+    try:
+        for block in BLOCKS:
+            done = run(desk, block)
+            assert (done.returncode, "error:" in done.stderr) == (0, False), (block, done.stderr)
+    finally:
+        assert run(desk, "rally daemon stop").returncode == 0
+
+
+def run(desk: Desk, script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-e", "-c", script], cwd=desk.root, env=desk.env, capture_output=True, text=True,
+        timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("word", [*WHY, *ENDINGS, "running", "starting", "started", "adopted"])

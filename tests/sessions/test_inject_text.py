@@ -117,6 +117,25 @@ async def test_texts_that_come_at_once_do_not_mix(desk: Desk, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_reader_that_takes_its_time_gets_it_all(desk: Desk, tmp_path: Path) -> None:
+    """More than its terminal holds is kept by tmux until it reads; nobody waits for that."""
+    received = Received(tmp_path / "late", "late")
+    await desk.run(
+        sys.executable, READER, str(received.path), received.channel, "late",
+        flags=("--name", "reader"),
+    )  # fmt: skip
+    desk.wait_for(f"{received.channel}-ready")
+    text = "\n".join(f"slow {number}" for number in range(5_000))
+    data = (await desk("inject", "reader", "--text", text)).data
+    assert (data["reached_target"], data["submitted"], data["queued"]) == (True, True, False)
+    assert not received.path.exists()
+    desk.tmux("wait-for", "-S", f"{received.channel}-go")
+    desk.wait_for(f"{received.channel}-enter")
+    assert received.pasted() == [text.encode()]
+    assert received.outside() == b"\r"
+
+
 async def test_a_program_without_bracketed_paste_gets_the_bare_text(
     desk: Desk, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ async def test_git_that_makes_no_tree(desk: Desk) -> None:
     result = await desk("run", "demo", "--worktree", "--command-json", '["cat"]')
     assert (result.code, result.error["code"]) == (1, "worktree-failed")
     assert "already exists" in result.error["message"]
+    assert "move that folder away" in result.error["hint"]
     assert [fact["status"] for fact in await desk.facts("session")] == ["starting", "failed"]
     assert desk.panes() == []
 

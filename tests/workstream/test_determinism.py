@@ -151,6 +151,6 @@ def test_a_long_command_is_judged_in_no_time() -> None:
         " x=" * 20_000,
         "grep '" + "x" * 60_000,
         "grep " + "\\" * 60_000,
-        "grep \"$" * 10_000,
+        'grep "$' * 10_000,
     ):
         nondeterminism(hostile)

@@ -179,7 +179,7 @@ def _repository(cwd: str) -> Repository:
 def _no_working_tree(cwd: str) -> UsageError:
     return UsageError(
         "not-a-repository", f"there is no git working tree around {cwd!a}",
-        hint="rally check before-write --path …",
+        hint="rally check before-write --path src/app.py",
     )  # fmt: skip
 
 

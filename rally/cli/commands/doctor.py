@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ _UNHEALTHY = 1
 @click.option("--fix", is_flag=True, help="Put right what can be without any risk.")
 @click.option("--dry-run", is_flag=True, help="With --fix: say what would be done.")
 def doctor(*, probe_hooks: bool, fix: bool, dry_run: bool) -> Work:
-    """What is wrong here, and the command that puts it right.
+    """What is wrong here, and what puts it right.
 
     Looks at the room, its ledger (all of it) and checkpoint, the daemon, the hooks of each agent, git's
     worktrees, the clock, sockets and versions. It starts no daemon and changes nothing without --fix.
@@ -46,16 +47,35 @@ def doctor(*, probe_hooks: bool, fix: bool, dry_run: bool) -> Work:
 async def _examine(options: dict[str, bool], session: Session) -> Answered:
     call = session.call
     patient = Patient(call.env, call.cwd, session.rooms.clock.now_ms())
-    found = await room.examine(patient, session.room or call.env.get("RALLY_ROOM") or None)
-    found += await daemon.examine(patient)
-    found += await hooks.examine(patient, is_probing=options["is_probing"], room=session.room)
-    found += await asyncio.to_thread(machine.examine, patient)
-    found += await machine.clock(patient)
+    override = session.room or call.env.get("RALLY_ROOM") or None
+    found: list[Finding] = []
+    for name, part in (
+        ("room", lambda: room.examine(patient, override)),
+        ("daemon", lambda: daemon.examine(patient)),
+        (
+            "hooks",
+            lambda: hooks.examine(patient, is_probing=options["is_probing"], room=session.room),
+        ),
+        ("machine", lambda: asyncio.to_thread(machine.examine, patient)),
+        ("clock", lambda: machine.clock(patient)),
+    ):
+        found += await _part(name, part)
     if options["is_mending"] and not options["dry_run"]:
         for finding in found:
             await asyncio.to_thread(_mend, finding)
     found.sort(key=lambda one: SEVERITIES.index(one.severity))
     return _answer(found, patient, options), []
+
+
+async def _part(name: str, examine: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+    """One part; what nobody foresaw in it must not hide what the others find."""
+    try:
+        return await examine()
+    except RallyError as error:
+        return [Finding(error.code, "problem", name, error.message)]
+    except Exception as error:
+        what = f"cannot be examined: {type(error).__name__}: {error}"
+        return [Finding("internal", "problem", name, what, "rally daemon logs")]
 
 
 def _mend(finding: Finding) -> None:

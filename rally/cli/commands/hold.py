@@ -16,6 +16,7 @@ from rally.model.durations import parse_duration_ms
 from rally.model.errors import Interrupted, RallyError
 
 TTL = "5m"
+_STDERR = 2
 
 
 @verb(
@@ -49,7 +50,10 @@ def hold(*, argv: tuple[str, ...], **options: Any) -> Takeover:
     ttl_ms = parse_duration_ms(options["ttl"], min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl")
     for name, variable in (("tool", "RALLY_TOOL"), ("session_id", "RALLY_SESSION_ID")):
         options[name] = options[name] or console.call.env.get(variable)
-    wanted = Wanted(console.root(), {"tool": None, **claim_fields(options, argv)}, ttl_ms, argv)
+    claim = {"tool": None, **claim_fields(options, argv)}
+    # Standard output is promised to one JSON object (contract O1).
+    stdout = _STDERR if console.wants_json else None
+    wanted = Wanted(console.root(), claim, ttl_ms, argv, stdout)
     return Takeover(lambda: _hold(console, wanted))
 
 

@@ -10,7 +10,7 @@ import click
 from rally.cli.command import NUMBER, verb
 from rally.cli.console import Console
 from rally.cli.live_line import LiveLine
-from rally.cli.plan import OutputClosedError, Takeover, Text
+from rally.cli.plan import OutputClosedError, OutputFailedError, Takeover, Text
 from rally.execution.reporter import Reporter
 from rally.execution.units import UNITS, print_unit
 from rally.execution.watcher import Watcher, Wishes
@@ -102,11 +102,12 @@ def watch(**options: Any) -> Takeover | Text:
 
 async def _watch(console: Console, wishes: Wishes) -> int:
     is_closed = False
+    failure: OutputFailedError | None = None
     can_draw = console.call.colour and console.call.env.get("TERM", "dumb") != "dumb"
     live = LiveLine(console) if can_draw and not (console.wants_json or wishes.once) else None
 
     def write(line: str | dict[str, Any], *, is_last: bool = False) -> None:
-        nonlocal is_closed
+        nonlocal is_closed, failure
         if is_closed:
             return
         try:
@@ -119,6 +120,12 @@ async def _watch(console: Console, wishes: Wishes) -> int:
         except OutputClosedError:
             is_closed = True
             watcher.stop.ask("output-closed")
+        except OutputFailedError as error:
+            is_closed = True
+            if not console.call.colour:  # of a terminal it means that it was closed
+                failure = error
+            # What runs is seen through to its end all the same.
+            watcher.stop.ask("output-failed")
 
     reporter = Reporter(
         write, as_json=console.wants_json, paint=console.screen.paint, clock=console.clock,
@@ -126,6 +133,8 @@ async def _watch(console: Console, wishes: Wishes) -> int:
     )  # fmt: skip
     watcher = Watcher(wishes, env=console.call.env, reporter=reporter, clock=console.clock)
     await watcher.run()
+    if failure is not None:
+        raise failure
     return 0
 
 

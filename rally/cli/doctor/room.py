@@ -36,15 +36,16 @@ async def examine(patient: Patient, override: str | None) -> list[Finding]:
         return [Finding(error.code, "problem", "room", error.message)]
     except OSError as error:
         return [Finding("unreadable", "problem", "room", str(error))]
-    found, has_room = _outside(patient.place.root, patient.folder)
+    init = "rally init" + (f" --room {quote(patient.place.root)}" if override else "")
+    found, has_room = _outside(patient.place.root, patient.folder, init)
     return found + (await _ledger(patient) if has_room else [])
 
 
-def _outside(root: str, folder: str) -> tuple[list[Finding], bool]:
+def _outside(root: str, folder: str, init: str) -> tuple[list[Finding], bool]:
     """Findings about the folder, and whether there is one to look into."""
     if not os.path.lexists(folder):
         message = f"there is no room in {root} yet"
-        return [Finding("no-room", "info", "room", message, "rally init"), *_disk(root)], False
+        return [Finding("no-room", "info", "room", message, init), *_disk(root)], False
     if not os.path.isdir(folder):
         fix = f"mv {quote(folder)} {quote(folder)}.old"
         message = f"{folder} is not a folder"

@@ -120,7 +120,9 @@ def show_verify(data: dict[str, Any], screen: Screen) -> str:
                 *block(one["output"] or "(no output)"),
             ]
             if one.get("landed_by"):
-                withdraw = f"rally say retract --ref {one['landed_by'][-1]} --reason WHY --tool TOOL"
+                withdraw = (
+                    f"rally say retract --ref {one['landed_by'][-1]} --reason WHY --tool TOOL"
+                )
                 lines.append(f"to open the task again: {withdraw}")
     style = {"complete": "ok", "broken": "stop"}.get(data["verdict"], "warn")
     verdict = f"{screen.paint(data['verdict'], style)}: {visible(data['why'])}"

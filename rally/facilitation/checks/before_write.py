@@ -96,7 +96,7 @@ def missing_path(question: Question) -> Iterator[Finding]:
     if not question.paths:
         yield Finding(
             "missing-path", WARN, "no --path was given, so no claim was looked at",
-            hint=f"rally check before-write --tool {question.tool} --path …",
+            hint=f"rally check before-write --tool {question.tool} --path src/app.py",
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from shlex import quote
 
 from rally.facilitation.checks.finding import STOP, WARN, Finding, Question
 from rally.facilitation.decide.dialogue import open_for
@@ -97,7 +98,7 @@ def check_ci(state: RoomState, now_ms: int, bare_artifacts: Iterable[Fact]) -> l
             path=claim.paths[0] if claim.paths else None,
             fact_id=claim.claim_id,
             owner=claim.tool,
-            hint=f"rally say release --tool TOOL --ref {claim.claim_id}",
+            hint=f"rally say release --tool {claim.tool} --ref {claim.claim_id}",
         )
         for claim in state.claims.values()
         if not leases.binds(claim, now_ms)
@@ -109,8 +110,22 @@ def check_ci(state: RoomState, now_ms: int, bare_artifacts: Iterable[Fact]) -> l
             f"artifact of {fact.tool} without evidence: {fact.get('subject')}",
             fact_id=fact.event_id,
             owner=fact.tool,
-            hint="rally say artifact … --evidence …",
+            hint=_with_evidence(fact),
         )
         for fact in bare_artifacts
     ]
     return findings
+
+
+def _with_evidence(artifact: Fact) -> str:
+    """The commands that say an artifact again, with evidence, and withdraw the bare one."""
+    fields = ("run", "step", "uri")
+    named = "".join(
+        f" --{name} {quote(artifact.doc[name])}" for name in fields if artifact.get(name)
+    )
+    subject = quote(artifact.get("subject", ""))
+    return (
+        f"rally say artifact --tool {artifact.tool} --subject {subject}{named} "
+        f"--evidence 'make test: passed' && rally say retract --tool {artifact.tool} "
+        f"--ref {artifact.event_id} --reason 'said again, with evidence'"
+    )

@@ -122,7 +122,7 @@ def renew(context: Context, asked: Asked) -> Decision:
     if not leases.own_claims(context.state, asked.tool, asked.session_id):
         raise UsageError(
             "nothing-to-release", f"{asked.tool} holds no claim to renew",
-            hint=f"rally say claim --tool {asked.tool} --path …",
+            hint=f"rally say claim --tool {asked.tool} --path src/app.py",
         )  # fmt: skip
     return Decision([context.begin(asked)])
 
@@ -143,6 +143,8 @@ def release(context: Context, asked: Asked) -> Decision:
     """
     content = context.begin(asked)
     if "ref" not in asked.content:
+        if asked.options.get("force"):
+            raise _force_needs_ref(context, asked)
         if not leases.own_overlapping(
             context.state, asked.tool, asked.session_id, asked.content["paths"]
         ):
@@ -157,6 +159,24 @@ def release(context: Context, asked: Asked) -> Decision:
     if forced:
         content["data"] = {**content.get("data", {}), "forced": True}
     return Decision([content])
+
+
+def _force_needs_ref(context: Context, asked: Asked) -> UsageError:
+    """By path only own claims are ended; another's is ended by force one at a time, and by its id."""
+    overlapping = leases.overlaps(context.state, paths=asked.content["paths"])
+    claims = {one.claim.claim_id: one.claim for one in overlapping}
+    held = [one for one in claims.values() if not leases.owns(one, asked.tool, asked.session_id)]
+    listed = ", ".join(f"{one.tool} ({one.claim_id})" for one in held[:10])
+    release_own = f"rally say release --tool {asked.tool}"
+    return UsageError(
+        "missing-field",
+        "--force ends one claim of another, by its id: it needs --ref"
+        + (f"; held by {listed}" if held else ""),
+        hint=f"{release_own} --ref {held[0].claim_id} --force --reason 'why'"
+        if held
+        else f"{release_own} --path {quote(asked.content['paths'][0])}",
+        details={"missing": ["ref"], "claims": [one.claim_id for one in held]},
+    )
 
 
 def authorise_end(context: Context, asked: Asked, held: Claim) -> bool:

@@ -45,7 +45,7 @@ def handoff(context: Context, asked: Asked) -> Decision:
         if content["target"] == "all":
             raise UsageError(
                 "bad-value", "a claim can be handed to one tool only, not to all",
-                hint="--target TOOL",
+                hint="--target codex:1",
             )  # fmt: skip
     return Decision([content])
 

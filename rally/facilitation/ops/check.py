@@ -11,16 +11,21 @@ from rally.facilitation.ops.common import LIST_LIMIT_DEFAULT, Ask, Reply
 from rally.model.errors import UsageError
 from rally.model.text import check_identity
 
-PHASES = ("before-write", "before-complete", "before-commit", "range")
+_GIT_PHASES = ("before-commit", "range")
+PHASES = ("before-write", "before-complete", *_GIT_PHASES)
 
 
 async def check(ask: Ask) -> Reply:
-    """Write boundaries (contract K1-K5). `paths` are the files of the commit for the git phases."""
+    """Write boundaries (contract K1-K5).
+
+    For the git phases `paths` are the files of the commits, relative to the room's root. git follows no
+    link, so none is followed: one in the place of a folder would hide the files that were there.
+    """
     params = ask.params
     phase = str(params.get("phase", ""))
     if phase not in PHASES:
         raise UsageError(
-            "usage", f"no such check: {phase!a}", hint="rally check before-write --path …",
+            "usage", f"no such check: {phase!a}", hint="rally check before-write --path src/app.py",
             details={"choices": list(PHASES)},
         )  # fmt: skip
     tool, session_id = ask.caller()
@@ -30,7 +35,7 @@ async def check(ask: Ask) -> Reply:
         step = (check_identity(params["run"], "--run"), check_identity(params["step"], "--step"))
     elif params.get("step"):
         raise UsageError("missing-field", "--step needs --run", hint="--run RUN --step STEP")
-    paths = ask.paths()
+    paths = ask.names() if phase in _GIT_PHASES else ask.paths()
     judge = before_complete if phase == "before-complete" else before_write
 
     def look(context: Context) -> list[Finding]:
@@ -41,7 +46,7 @@ async def check(ask: Ask) -> Reply:
         return judge(question)
 
     findings, warnings = await ask.service.read_with_warnings(look, renews=(tool, session_id))
-    if phase in ("before-commit", "range") and not paths:
+    if phase in _GIT_PHASES and not paths:
         # Nothing staged, nothing to say about paths: not the caller's mistake.
         findings = [finding for finding in findings if finding.code != "missing-path"]
     strict = bool(params.get("strict"))

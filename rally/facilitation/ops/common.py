@@ -12,6 +12,7 @@ from rally.facilitation.intake import Asked, check_caller
 from rally.facilitation.places import Place, canonical_path
 from rally.facilitation.service import RoomService, Said
 from rally.model.errors import UsageError
+from rally.model.paths import canonical_text
 from rally.model.text import check_tool
 
 Params = Mapping[str, Any]
@@ -74,6 +75,19 @@ class Ask(NamedTuple):
     def paths(self) -> tuple[str, ...]:
         """The paths asked about, canonical, each once, in order."""
         return tuple(dict.fromkeys(self.path(raw) for raw in self.params.get("paths") or ()))
+
+    def names(self) -> tuple[str, ...]:
+        """The same of files as a repository calls them: relative to the room's root, no link followed.
+
+        Raises:
+            UsageError: see `canonical_text`.
+        """
+        return tuple(
+            dict.fromkeys(
+                canonical_text(raw, ignore_case=self.place.ignore_case)
+                for raw in self.params.get("paths") or ()
+            )
+        )
 
     def limit(self, default: int) -> int:
         """`--limit`: 0 means all.
