@@ -4,8 +4,8 @@ A working tree of the room's own repository is seen like any path in it. A check
 repository, such as a fresh clone in CI whose room is named by `RALLY_ROOM`, means the room's files by
 their names: `src/a.py` of the clone is `src/a.py` of the room.
 
-git follows no links, and neither does this: were a folder replaced by a link, the names of the files that
-were in it would lead to where nobody holds anything.
+git follows no links, and neither does this: were a folder replaced by a link, the names of the files
+that were in it would lead to where nobody holds anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from rally.cli.plan import Warnings
 from rally.facilitation.places import Place
 from rally.facilitation.repository import Repository, find_repository
-from rally.model.paths import canonical_text
+from rally.model.paths import canonical_text, name_on_disk
 
 
 class GitPaths:
@@ -45,9 +45,7 @@ class GitPaths:
     def add(self, names: Iterable[str]) -> None:
         """Take files in."""
         for raw in names:
-            # Bytes that are no UTF-8 can stand in no claim; one that covers such a file is found anyway.
-            name = "".join("?" if "\udc80" <= char <= "\udcff" else char for char in raw)
-            inside = self._inside_room(name)
+            inside = self._inside_room(name_on_disk(raw))
             if inside is None:
                 message = f"not checked, it is not in the room: {raw}"
                 self.warnings.append({"code": "path-outside-room", "message": message})

@@ -2,6 +2,7 @@
 
 Of a merge only what it changed itself is told, for a commit in the making as for a range: what came
 from the other side was somebody's own commit. A path that differs from all parents is the merger's.
+So is one that a merge takes back to what it was before the other side: the range as a whole shows it.
 
 Git's own environment is taken away before it runs (contract R5): inside a hook it names the
 repository of the hook, and the answer must be about the folder that the command runs in. Only
@@ -20,7 +21,10 @@ from rally.execution.process import run_captured
 from rally.model.errors import Failure, UsageError
 
 TIMEOUT_S = 60.0
-_SETTINGS = ("-c", "diff.relative=false", "-c", "log.showRoot=true", "-c", "core.fsmonitor=false")
+_SETTINGS = (
+    "--no-replace-objects", "-c", "diff.relative=false", "-c", "log.showRoot=true",
+    "-c", "core.fsmonitor=false", "-c", f"diff.orderFile={os.devnull}",
+)  # fmt: skip
 # Where git finds its settings; everything else of its environment may name another repository.
 _KEPT_VARIABLES = frozenset(
     ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH")
@@ -92,7 +96,22 @@ def changed_paths(commits: str, cwd: str, env: Mapping[str, str]) -> list[str]:
     code, out, err = _git([*_LOG, "--end-of-options", commits, "--"], cwd, clean_env(env))
     if code != 0:
         raise _bad_range(commits, err.decode(errors="replace").strip().partition("\n")[0])
-    return sorted(_names(out))
+    return sorted(_names(out) | _since(first or "HEAD", last or "HEAD", cwd, clean_env(env)))
+
+
+def _since(first: str, last: str, cwd: str, env: Mapping[str, str]) -> set[str]:
+    """The files that differ between a commit and a later one; empty where that is no later one.
+
+    No commit on the way need have changed such a file: `git merge -s ours` takes back all that the other
+    side did, and differs from that side alone.
+    """
+    code, _, _ = _git(["merge-base", "--is-ancestor", first, last], cwd, env)
+    if code != 0:
+        return set()
+    code, out, err = _git(["diff", *_NAMES_ONLY, first, last, "--"], cwd, env)
+    if code != 0:
+        raise _failed("git diff", code, err)
+    return _names(out)
 
 
 def pushed_paths(refs: str, remote: str, cwd: str, env: Mapping[str, str]) -> list[str]:
@@ -114,6 +133,7 @@ def pushed_paths(refs: str, remote: str, cwd: str, env: Mapping[str, str]) -> li
     own = clean_env(env)
     pushed: list[str] = []
     known: list[str] = []
+    moved: dict[tuple[str, str], None] = {}
     for line in refs.splitlines():
         words = line.rsplit(" ", 3)
         ids = words[1::2]
@@ -121,7 +141,9 @@ def pushed_paths(refs: str, remote: str, cwd: str, env: Mapping[str, str]) -> li
             raise _bad_range(line, "git tells a pre-push hook `<local ref> <id> <remote ref> <id>`")
         if ids[0].strip("0"):
             pushed.append(ids[0])
-            known += [ids[1]] if ids[1].strip("0") else []
+            if ids[1].strip("0"):
+                known.append(ids[1])
+                moved[ids[1], ids[0]] = None
     if not pushed:
         return []
     there = [f"--remotes={remote}"] if remote and _has_refs(remote, cwd, own) else []
@@ -133,7 +155,7 @@ def pushed_paths(refs: str, remote: str, cwd: str, env: Mapping[str, str]) -> li
     )  # fmt: skip
     if code != 0:
         raise _failed("git log", code, err)
-    return sorted(_names(out))
+    return sorted(_names(out).union(*(_since(old, new, cwd, own) for old, new in moved)))
 
 
 def _has_refs(remote: str, cwd: str, env: Mapping[str, str]) -> bool:

@@ -15,9 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from rally.client.direct import Direct
+from rally.execution.git import clean_env
+from rally.execution.guard.script import own_hook
 from rally.execution.process import run_captured
 from rally.model.errors import RallyError
 
@@ -158,15 +161,64 @@ async def probe(host: str, command: str, env: Mapping[str, str]) -> Probed:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-async def _probe_in(scratch: str, host: str, command: str, env: Mapping[str, str]) -> Probed:
-    room = f"{scratch}/room"
-    for folder in (f"room/{os.path.dirname(HELD)}", f"room/{os.path.dirname(FREE)}", "run"):
-        os.makedirs(f"{scratch}/{folder}", mode=0o700)
-    client = Direct(env=env, cwd=room)
+async def probe_git(hook: str, env: Mapping[str, str]) -> Probed:
+    """The same for git's pre-commit hook: a commit of a held path, then of a free one.
+
+    Args:
+        hook: the file. Only one that is rally's own from end to end is tried: what else it might do
+            belongs into the repository that it is for.
+        env: the environment of who commits.
+    """
     try:
-        await client.call("say", kind="claim", tool=HOLDER, paths=[HELD], subject="canary")
+        text = await asyncio.to_thread(Path(hook).read_bytes)
+    except OSError as error:
+        return Probed("unknown", f"{hook} cannot be read: {error.strerror}")
+    if text not in [own_hook("pre-commit", fail_closed=closed) for closed in (False, True)]:
+        return Probed("unknown", "the hook does more than rally's part, and is not run elsewhere")
+    scratch = _scratch()
+    try:
+        own = {**clean_env(_env_in(scratch, env)), "RALLY_TOOL": "doctor:canary"}
+        room = await _room_in(scratch, own)
+        return await asyncio.to_thread(_commit, text, room, own)
+    except (OSError, RallyError) as error:
+        return Probed("unknown", f"the canary could not be set up: {error}")
     finally:
-        await client.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _commit(text: bytes, room: str, env: Mapping[str, str]) -> Probed:
+    """Commit the held path, then the free one, in a repository of this hook alone."""
+    hooks = f"{os.path.dirname(room)}/hooks"
+    os.mkdir(hooks)
+    handle = os.open(f"{hooks}/pre-commit", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text)
+
+    def git(*words: str) -> Ran:
+        who = ("-c", "user.name=canary", "-c", "user.email=canary@localhost")
+        settings = ("-c", f"core.hooksPath={hooks}", "-c", "commit.gpgsign=false", *who)
+        return Ran(
+            *run_captured(["git", *settings, *words], cwd=room, env=env, timeout_s=TIMEOUT_S)
+        )
+
+    git("init", "--quiet")
+    ended = []
+    for path in (HELD, FREE):
+        with open(f"{room}/{path}", "w", encoding="ascii") as written:
+            written.write("canary\n")
+        git("add", "--", path)
+        ended.append(git("commit", "--quiet", "-m", "canary"))
+        git("rm", "--cached", "--quiet", "--force", "--", path)
+    held, free = ended
+    if held.code == 0:
+        return Probed(False, "a commit of a held path was let through")
+    if free.code != 0:
+        return Probed(False, f"a commit of a free path was stopped too: {_outcome(free)}")
+    return Probed(True, "a commit of a held path was stopped, one of a free path was not")
+
+
+async def _probe_in(scratch: str, host: str, command: str, env: Mapping[str, str]) -> Probed:
+    room = await _room_in(scratch, env)
     payload_of, denies = _HOSTS[host]
     ended = []
     for path in (HELD, FREE):
@@ -181,6 +233,19 @@ async def _probe_in(scratch: str, host: str, command: str, env: Mapping[str, str
     if denies(free):
         return Probed(False, f"a write on a free path was stopped too: {_outcome(free)}")
     return Probed(True, "a write on a held path was stopped, one on a free path was not")
+
+
+async def _room_in(scratch: str, env: Mapping[str, str]) -> str:
+    """A room in which somebody holds a path; its root."""
+    room = f"{scratch}/room"
+    for folder in (f"room/{os.path.dirname(HELD)}", f"room/{os.path.dirname(FREE)}", "run"):
+        os.makedirs(f"{scratch}/{folder}", mode=0o700)
+    client = Direct(env=env, cwd=room)
+    try:
+        await client.call("say", kind="claim", tool=HOLDER, paths=[HELD], subject="canary")
+    finally:
+        await client.close()
+    return room
 
 
 def _scratch() -> str:

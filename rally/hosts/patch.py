@@ -15,7 +15,8 @@ never begins with `***`, because its first character is a blank, `-`, `+` or `@`
 from __future__ import annotations
 
 _HEADERS = ("*** Add File: ", "*** Update File: ", "*** Move to: ", "*** Delete File: ")
-_WITHOUT_BODY = _HEADERS[-1]
+# Each line of a new file begins with `+`, so that no header is mistaken there.
+_WITHOUT_CONTEXT = (_HEADERS[0], _HEADERS[-1])
 
 
 def patch_paths(text: str) -> list[str]:
@@ -29,13 +30,13 @@ def patch_paths(text: str) -> list[str]:
     for raw in text.split("\n"):
         if "***" not in raw:
             continue
-        # Above the first header and below a removal the tool forgives blanks; in a body they are
-        # context.
+        # Above the first header and below a file that is added or removed the tool forgives blanks;
+        # in an update they are context.
         line = raw.rstrip() if in_body else raw.strip()
         for header in _HEADERS:
             if line.startswith(header):
                 path = line[len(header) :].strip()
                 if path:
                     found[path] = None
-                in_body = header != _WITHOUT_BODY
+                in_body = header not in _WITHOUT_CONTEXT
     return list(found)

@@ -94,7 +94,7 @@ class _Script:
         if name in ("cd", "pushd", "popd"):
             self._change_folder(name, args)
         elif name in _SHELLS:
-            self._nest(args)
+            self._nest(args, body)
         elif name in ("apply_patch", "applypatch"):
             text = args[0].text if args else body
             for path in patch_paths(text):
@@ -112,17 +112,20 @@ class _Script:
         elif self._folder is not None:
             self._folder = absolute(where[0].text, self._folder)
 
-    def _nest(self, args: list[Token]) -> None:
-        """`sh -c SCRIPT`."""
+    def _nest(self, args: list[Token], body: str) -> None:
+        """`sh -c SCRIPT`, or a script that comes as a here document."""
         for index, arg in enumerate(args):
             if not arg.known or not arg.text.startswith(("-", "+")):
                 return
             if not arg.text.startswith("--") and "c" in arg.text:
                 inner = args[index + 1 : index + 2]
-                if inner and inner[0].known and self._nesting:
-                    script = _Script(self._folder, self._nesting - 1)
-                    self._writes += script.read(inner[0].text)
+                self._read_inner(inner[0].text if inner and inner[0].known else "")
                 return
+        self._read_inner(body)
+
+    def _read_inner(self, script: str) -> None:
+        if script and self._nesting:
+            self._writes += _Script(self._folder, self._nesting - 1).read(script)
 
     def _add(self, word: Token, found: Write | None = None) -> None:
         """Note a file, unless where it is cannot be known, or it is a device."""

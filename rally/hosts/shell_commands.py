@@ -121,7 +121,7 @@ def _git(args: Args) -> list[Write]:
     folder = given.values.get("-C")
     if folder is None:
         return found
-    if not folder.known:
+    if not folder.known or [arg.text for arg in args[: given.end]].count("-C") > 1:
         return []
     base = folder.text.rstrip("/")
     return [

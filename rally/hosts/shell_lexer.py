@@ -12,6 +12,8 @@ from typing import NamedTuple
 # What follows in a longer script is not read: its reader holds up everybody whom the daemon serves. The
 # lines of a here document and whatever stands in quotes are one token, so files in commands do fit.
 TOKENS_MAX = 5_000
+# Commands inside commands that are read as such; what is deeper is skipped by its brackets alone.
+_DEPTH_MAX = 8
 _OPERATORS = ("&&", "||", ";;&", ";;", ";&", "|&", ";", "|", "&", "(", ")", "\n")
 _REDIRECTIONS = ("&>>", "&>", "<<<", "<<-", "<<", "<>", "<&", "<", ">>", ">|", ">&", ">")
 _ENDS_WORD = frozenset(" \t\n;|&()<>")
@@ -44,16 +46,21 @@ class Lexer:
     def __init__(self, script: str) -> None:
         self._script = script
         self._at = 0
+        self._depth = 0  # in how many `$(` this one stands
+        self._opened = 0  # brackets of subshells
+        self._tokens_max = TOKENS_MAX
         self._tokens: list[Token] = []
         self._bodies: list[tuple[int, bool]] = []  # here documents whose lines are still to come
         self._in_test = False  # between [[ and ]], where < and > compare
         self._open_to_end = False  # no )) follows
 
     def tokens(self) -> list[Token]:
-        """Everything, in order, up to `TOKENS_MAX`."""
+        """Everything, in order, up to `TOKENS_MAX`; inside `$(` up to its end."""
         script = self._script
-        while self._at < len(script) and len(self._tokens) < TOKENS_MAX:
+        while self._at < len(script) and len(self._tokens) < self._tokens_max:
             char = script[self._at]
+            if char == ")" and self._depth and not self._opened:
+                break
             if char in " \t\r":
                 self._at += 1
             elif script.startswith("\\\n", self._at):
@@ -95,6 +102,7 @@ class Lexer:
                 self._at = end + 2  # arithmetic
                 return True
         self._at += len(sign)
+        self._opened += (sign == "(") - (sign == ")")
         self._tokens.append(Token("operator", sign))
         if sign == "\n":
             self._take_bodies()
@@ -198,7 +206,10 @@ class Lexer:
             return
         bracket = script[self._at : self._at + 1]
         closers = {"(": ")", "{": "}"}
-        if bracket in closers:
+        is_command = bracket == "(" and not script.startswith("((", self._at)
+        if is_command and self._depth < _DEPTH_MAX:
+            self._skip_command()
+        elif bracket in closers:
             self._skip_nested(bracket, closers[bracket])
         elif bracket == "'":
             self._take_single([])
@@ -207,6 +218,20 @@ class Lexer:
                 script[self._at].isalnum() or script[self._at] == "_"
             ):
                 self._at += 1
+
+    def _skip_command(self) -> None:
+        """Behind `(…)`; quotes, comments and here documents in it may hold brackets."""
+        inner = Lexer(self._script)
+        inner._at = self._at + 1
+        inner._depth = self._depth + 1
+        inner._tokens_max = self._tokens_max - len(self._tokens)
+        inner._open_to_end = self._open_to_end
+        found = inner.tokens()
+        self._open_to_end = inner._open_to_end
+        self._tokens_max -= len(found)
+        is_closed = self._script.startswith(")", inner._at)
+        # One that does not end takes the rest of the script with it.
+        self._at = inner._at + 1 if is_closed else len(self._script)
 
     def _skip_nested(self, opener: str, closer: str) -> None:
         depth = 0

@@ -1,14 +1,16 @@
 """Lines that are no message get an answer too: the SDK passes over them, and their sender would wait.
 
-What does arrive: half of a surrogate pair, where a host cut a text in the middle of an emoji, and
-documents that are nested deeper than the SDK reads.
+What does arrive: half of a surrogate pair, where a host cut a text in the middle of an emoji, bytes of
+another encoding, and documents that are nested deeper than the SDK reads.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream
 
 Item = SessionMessage | Exception
+
+
+def standard_input() -> anyio.AsyncFile[str]:
+    """What the client sends. Bytes that are no UTF-8 make a line no message (contract F5); the SDK's own
+    reader would put other characters in their place."""
+    raw = os.fdopen(0, "rb", closefd=False)
+    return anyio.wrap_file(TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape"))
 
 
 @asynccontextmanager

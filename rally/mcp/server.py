@@ -33,7 +33,7 @@ from rally.cli.text.room import show_room
 from rally.cli.text.say import show_say
 from rally.cli.text.task import show_task
 from rally.mcp.agent import Agent
-from rally.mcp.lines import answered
+from rally.mcp.lines import answered, standard_input
 from rally.mcp.tools import ARGUMENTS_BYTES_MAX, TOOL_BY_NAME, TOOLS, Request, read_arguments
 from rally.model.clock import SystemClock
 from rally.model.errors import RallyError, UsageError
@@ -235,7 +235,7 @@ async def serve(agent: Agent) -> int:
         loop.add_signal_handler(number, os._exit, 128 + number)
     server = Door(agent).server()
     try:
-        async with stdio_server() as streams, answered(*streams) as messages:
+        async with stdio_server(standard_input()) as streams, answered(*streams) as messages:
             await server.run(messages, streams[1], server.create_initialization_options())
     except* (BrokenPipeError, ConnectionError):
         pass  # the client is gone

@@ -117,6 +117,16 @@ def is_pattern(path: str) -> bool:
     return "*" in path or "?" in path
 
 
+def name_on_disk(name: str) -> str:
+    """A file's name as it can be asked about: each byte that is no UTF-8 (a lone surrogate) is `?`.
+
+    Such bytes can stand in no claim; one that covers the file is found anyway.
+    """
+    if name.isascii():
+        return name
+    return "".join("?" if "\udc80" <= char <= "\udcff" else char for char in name)
+
+
 def stem(path: str) -> list[str]:
     """The segments of a canonical path before its first `**`; empty for the whole room."""
     if path == WHOLE_ROOM:

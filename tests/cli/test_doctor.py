@@ -57,7 +57,11 @@ def here(model: Path, tmp_path: Path) -> Shell:
     command.write_text(f'#!/bin/sh\nexec {sys.executable} {COMMAND} "$@"\n')
     command.chmod(0o755)
     shutil.copytree(model, tmp_path / "here")
-    return Shell(tmp_path / "here", own_env(tmp_path, PATH=f"{programs}:/usr/bin:/bin"))
+    # The doctor also looks where a daemon of another environment would be, such as in the temp folder.
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    path = f"{programs}:/usr/bin:/bin"
+    return Shell(tmp_path / "here", own_env(tmp_path, PATH=path, TMPDIR=str(temp)))
 
 
 @pytest.fixture
@@ -106,6 +110,7 @@ def test_where_nothing_is_wrong_it_says_so(served: Shell) -> None:
 def test_it_starts_no_daemon_and_makes_no_room(shell: Shell) -> None:
     """Asking how things are changes nothing, outside of any room and repository too."""
     del shell.env["RALLY_DAEMON"]
+    shell.env["TMPDIR"] = str(shell.cwd)
     before = sorted(shell.cwd.parent.rglob("*"))
     result = shell.rally("doctor", "--json")
     assert result.code == 0
@@ -238,6 +243,23 @@ def test_a_runtime_folder_that_nobody_may_use_is_named(here: Shell, tmp_path: Pa
     assert not (here.cwd / "run").exists()
 
 
+def test_daemons_of_other_environments_are_looked_for(here: Shell) -> None:
+    """A hook that runs without RALLY_RUNTIME_DIR talks to another daemon, or to a dead one's socket."""
+    del here.env["RALLY_DAEMON"]
+    other = Path(here.env["TMPDIR"], f"rally-{os.geteuid()}")
+    other.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(other / "rallyd.sock"))
+    assert str(other) in finding(here.rally("doctor", "--json"), "leftover-socket")["message"]
+    with socket.socket(socket.AF_UNIX) as alive:
+        (other / "rallyd.sock").unlink()
+        alive.bind(str(other / "rallyd.sock"))
+        alive.listen()
+        found = finding(here.rally("doctor", "--fix", "--json"), "other-daemon")
+        assert found["fix"] == f"RALLY_RUNTIME_DIR={other} rally daemon stop"
+        assert (other / "rallyd.sock").exists()
+
+
 @pytest.mark.parametrize("words", [("room",), ("verify",), ("say", "note", "--tool", "a:1")])
 def test_a_relative_runtime_folder_is_a_usage_error(here: Shell, words: tuple[str, ...]) -> None:
     """R4: it would be another daemon in each folder; the same answer with and without a daemon."""
@@ -306,6 +328,43 @@ def test_a_room_that_is_no_folder_is_told(shell: Shell) -> None:
     assert (gone.code, finding(gone, "room-not-found")["severity"]) == (1, "problem")
 
 
+# Root may read everything, until it gives that up: CAP_DAC_OVERRIDE (1) and CAP_DAC_READ_SEARCH (2)
+# leave the bounding set (prctl 24), and what is started then lacks them. Others have neither.
+_AS_ANYBODY = """
+import ctypes, os, sys
+for capability in (1, 2):
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_examined(here: Shell) -> None:
+    """A closed room, a ledger that is not readable, a state folder out of reach."""
+    folder = here.cwd / ".rally"
+    state = Path(here.env["XDG_STATE_HOME"])
+    state.mkdir(exist_ok=True)
+
+    def examined(closed: Path) -> Result:
+        before = stat.S_IMODE(closed.stat().st_mode)
+        closed.chmod(0)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", _AS_ANYBODY, sys.executable, str(COMMAND), "doctor", "--json"],
+                cwd=here.cwd, env=here.env, capture_output=True, timeout=PATIENCE_S, check=False,
+            )  # fmt: skip
+        finally:
+            closed.chmod(before)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    room = examined(folder)
+    assert (room.code, finding(room, "room-closed")["fix"]) == (1, f"chmod 700 {folder}")
+    assert "worktrees" in codes(room)
+    ledger = examined(folder / "ledger.db")
+    assert finding(ledger, "unavailable")["fix"] == f"chmod u+rw {folder / 'ledger.db'}"
+    away = examined(state)
+    assert (away.code, finding(away, "no-state")["fix"]) == (0, f"chmod u+rwx {state}")
+
+
 # -- the canary ---------------------------------------------------------------------------------------
 
 
@@ -329,9 +388,7 @@ def rewrite(shell: Shell, host: str, command: str) -> None:
 def test_the_canary_proves_each_installed_command(here: Shell) -> None:
     """Every host's: a held path is denied, a free one is not. Nothing is said in the user's room, and
     nothing is left in the temp folder."""
-    temp = here.cwd.parent / "temp"
-    temp.mkdir()
-    here.env["TMPDIR"] = str(temp)
+    temp = Path(here.env["TMPDIR"])
     here.rally("hooks", "install", *HOSTS, "--auto-claim")
     before = here.rally("log", "--json", "--limit", "0").out
     untried = here.rally("doctor", "--json")
@@ -343,6 +400,25 @@ def test_the_canary_proves_each_installed_command(here: Shell) -> None:
     assert "this does not show" in result.out
     assert here.rally("log", "--json", "--limit", "0").out == before
     assert list(temp.iterdir()) == []
+
+
+def test_the_canary_commits_where_git_is_guarded(here: Shell) -> None:
+    """A commit of a held path is stopped, one of a free path is not. A hook with more in it than rally's
+    part is not run anywhere else."""
+    here.rally("hooks", "install", "git")
+    head = here.git("rev-parse", "HEAD")
+    result = here.rally("doctor", "--probe-hooks", "--json")
+    assert row(result, "git")["enforces"] is True, result.out
+    hook = Path(row(result, "git")["command"])
+    command = Path(here.env["PATH"].partition(":")[0], "rally")
+    command.rename(command.with_name("away"))
+    without = here.rally("doctor", "--probe-hooks", "--json")
+    assert row(without, "git")["enforces"] is False
+    marker = here.cwd.parent / "ran"
+    hook.write_text(hook.read_text() + f"touch {marker}\n")
+    more = here.rally("doctor", "--probe-hooks", "--json")
+    assert (row(more, "git")["enforces"], marker.exists()) == ("unknown", False)
+    assert here.git("rev-parse", "HEAD") == head
 
 
 @pytest.mark.parametrize(

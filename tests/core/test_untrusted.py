@@ -115,3 +115,15 @@ async def test_an_untrusted_artifact_is_no_finding_of_the_merge_check(room: Room
     await room.call("say", kind="note", tool="a:1", subject="begin")
     await room.arrive("artifact", subject="without evidence")
     assert (await room.call("check-ci", strict=True))["clean"] is True
+
+
+async def test_an_untrusted_receipt_answers_nothing(room: Room) -> None:
+    """What the sender sees as answered was answered here."""
+    said = await room.call(
+        "say", kind="handoff", tool="a:1", target="b:1", subject="look", intent="question"
+    )
+    await room.arrive("receipt", ref=said["fact"]["event_id"], state="done", tool="b:1")
+    (item,) = (await room.call("inbox", tool="a:1", sent=True))["items"]
+    assert not item.get("receipt")
+    (asked,) = (await room.call("inbox", tool="b:1"))["items"]
+    assert asked["event_id"] == said["fact"]["event_id"]

@@ -28,17 +28,21 @@ class Room:
 
     Attributes:
         env: what commands find around them; nothing of the user who runs the tests is touched.
+
+    Args:
+        runtime: where the daemon is that it shares with others; None for one of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runtime: Path | None = None) -> None:
         self.root = folder / "repo"
         self.root.mkdir()
         self.env = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
-            "RALLY_RUNTIME_DIR": str(folder / "run"),
+            "RALLY_RUNTIME_DIR": str(runtime or folder / "run"),
         }
+        self._shares_daemon = runtime is not None
         self._started: list[subprocess.Popen[bytes]] = []
 
     def run(
@@ -141,7 +145,7 @@ class Room:
     # --- the end
 
     def end(self) -> None:
-        """End everything that was started, the daemon too."""
+        """End everything that was started, the daemon too if nobody shares it."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
@@ -150,19 +154,12 @@ class Room:
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
-        self.end_daemon()
+        if not self._shares_daemon:
+            self.end_daemon()
 
     def end_daemon(self) -> None:
-        """Kill the daemon that a command started, and wait until it is gone: it is nobody's child."""
-        lock = Path(self.env["RALLY_RUNTIME_DIR"], "rallyd.lock")
-        if not lock.exists():
-            return
-        with lock.open("r+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.kill(int(lock.read_text()), signal.SIGKILL)
-                fcntl.flock(file, fcntl.LOCK_EX)
+        """Kill the daemon, and wait until it is gone. The next command starts another one."""
+        end_daemon(Path(self.env["RALLY_RUNTIME_DIR"]))
 
 
 class Process:
@@ -253,10 +250,23 @@ class Fifo:
         os.close(self._descriptor)
 
 
+def end_daemon(runtime: Path) -> None:
+    """Kill the daemon that a command started, and wait until it is gone: it is nobody's child."""
+    lock = runtime / "rallyd.lock"
+    if not lock.exists():
+        return
+    with lock.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.kill(int(lock.read_text()), signal.SIGKILL)
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
 @contextlib.contextmanager
-def room_in(folder: Path) -> Iterator[Room]:
+def room_in(folder: Path, runtime: Path | None = None) -> Iterator[Room]:
     """A room, everything in it ended at the end."""
-    room = Room(folder)
+    room = Room(folder, runtime)
     try:
         yield room
     finally:

@@ -126,6 +126,20 @@ def test_a_worktree_that_appears_elsewhere_is_watched(repo: Desk, tree: Desk, st
     assert watching.event("boundary")["path"] == "held/9"
 
 
+def test_names_that_cannot_be_told_end_no_watch(repo: Desk, tree: Desk, start: Start) -> None:
+    """The kernel's watcher ends on a name that is no UTF-8; the sentinel goes on, and misses nothing."""
+    watching = start(repo)
+    with open(bytes(tree.folder) + b"/held/\xff", "wb") as file:
+        file.write(b"x")
+    assert watching.event("boundary")["path"] == "held/?"
+    put(tree, "held/3")
+    assert watching.event("boundary")["path"] == "held/3"
+    shutil.move(tree.folder / "held", tree.folder / "free/held")
+    (tree.folder / "held").symlink_to("free/held")
+    assert "held" in watching.event("boundary")["paths"], "a link is no way out"
+    watching.stop()
+
+
 def test_a_flood_is_one_fact(repo: Desk, tree: Desk, start: Start) -> None:
     """At most fifty paths and the number of all; a deleted folder is its files."""
     watching = start(repo)

@@ -79,6 +79,19 @@ def test_a_room_for_a_part_of_a_repository_means_that_part_of_a_clone(repo: Desk
     assert "not checked, it is not in the room: in" in done.err
 
 
+def test_a_room_for_a_part_of_a_repository_means_that_part_of_a_worktree(repo: Desk) -> None:
+    """Another working tree of the same repository is no way round."""
+    repo.commit("part/in", "out")
+    part = repo.at(repo.folder / "part")
+    part.ask("init", RALLY_ROOM=str(part.folder))
+    part.ask("say", "claim", "--tool", "a:1", "--path", "in", RALLY_ROOM=str(part.folder))
+    repo.git("worktree", "add", "-q", "../tree", "-b", "side")
+    tree = repo.at(repo.folder.parent / "tree")
+    tree.write("part/in", "by force\n")
+    words = ("check", "before-commit", "--tool", "b:1")
+    assert tree.ask(*words, RALLY_ROOM=str(part.folder))["allow"] is False
+
+
 def test_a_room_that_is_no_repository_is_matched_by_name(repo: Desk) -> None:
     """Several clones may share a room in a folder of its own."""
     room = repo.folder.parent / "room"

@@ -96,6 +96,52 @@ def test_a_merge_is_judged_by_what_it_changes_itself(repo: Desk) -> None:
     assert commit(repo) == 1
 
 
+def test_a_merge_that_takes_back_what_the_other_side_did_is_seen(repo: Desk, bench: Desk) -> None:
+    """It differs from one side only, and no commit of the push or range changed the file."""
+    bench.git("init", "-q", "--bare", "remote.git")
+    repo.git("remote", "add", "origin", "../remote.git")
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit("free")
+    repo.git("checkout", "-q", "main")
+    repo.commit("held")
+    repo.git("push", "-q", "origin", "main")
+    repo.install()
+    claim = repo.claim("a:1", "held")
+    repo.git("checkout", "-q", "side")
+    repo.git("merge", "-q", "--no-edit", "main")
+    push = ("push", "-q", "origin", "side:main")
+    assert repo.run("git", *push, "--dry-run", RALLY_TOOL="b:1").code == 0, "an honest merge"
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    repo.git("merge", "-q", "--no-edit", "-s", "ours", "main")
+    refused = repo.run("git", *push, RALLY_TOOL="b:1")
+    assert (refused.code, "held is claimed by a:1" in repr(refused)) == (1, True), refused
+    data = repo.ask("check", "range", "origin/main..", "--tool", "ci")
+    assert (data["allow"], data["paths"]) == (False, ["free", "held"])
+    repo.release("a:1", claim)
+    repo.git(*push, RALLY_TOOL="b:1")
+
+
+def test_a_link_in_the_place_of_a_folder_hides_nothing(repo: Desk) -> None:
+    """git follows no links; the names of the files that were there would lead to what is free."""
+    repo.commit("held/a", "free/a")
+    repo.install()
+    repo.claim("a:1", "held/**")
+    held = repo.folder / "held"
+    for target in ("free", "/tmp", "held"):
+        (held / "a").unlink()
+        held.rmdir()
+        held.symlink_to(target)
+        repo.git("add", "-A")
+        assert commit(repo) == 1, target
+        held.unlink()
+        repo.git("reset", "-q", "--hard")
+    (held / "a").unlink()
+    held.rmdir()
+    repo.git("worktree", "add", "-q", "held", "-b", "side")
+    repo.git("rm", "-q", "--cached", "held/a")
+    assert commit(repo) == 1, "nor does a worktree"
+
+
 def test_a_rebase_is_not_held_up_half_way(repo: Desk) -> None:
     """git runs no pre-commit hook for commits that it only moves; the push is where they are seen."""
     repo.git("checkout", "-q", "-b", "side")

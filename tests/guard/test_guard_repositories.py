@@ -84,5 +84,25 @@ def test_a_hook_is_about_the_folder_it_runs_in(repo: Desk, bench: Desk) -> None:
     other = bench.at(bench.folder / "other")
     other.write("theirs")
     env = {"GIT_DIR": str(repo.folder / ".git"), "GIT_WORK_TREE": str(repo.folder)}
-    data = other.ask("check", "before-commit", "--as-git", **env, GIT_INDEX_FILE="elsewhere")
-    assert (data["paths"], data["tool"]) == (["theirs"], "git:Ada-Lovelace")
+    data = other.ask("check", "before-commit", "--tool", "b:1", **env, GIT_INDEX_FILE="elsewhere")
+    assert data["paths"] == ["theirs"]
+
+
+def test_a_commit_from_the_folder_of_another_repository_is_no_way_round(
+    repo: Desk, bench: Desk
+) -> None:
+    """git runs the hooks of the one in the folder of the other, whose room knows no claim."""
+    repo.install()
+    repo.claim("a:1", "README")
+    bench.git("init", "-q", "other")
+    other = bench.at(bench.folder / "other")
+    other.write("README", "by force\n", stage=False)
+    words = ("git", f"--git-dir={repo.folder}/.git", f"--work-tree={other.folder}")
+    done = other.run(*words, "commit", "-qam", "by force", RALLY_TOOL="b:1")
+    assert done.code == 1, done
+    assert "git works on" in done.err
+    there = other.run(*words, "push", "-q", str(bench.folder / "nowhere.git"), "HEAD:refs/heads/x")
+    assert there.code != 0
+    done = repo.run("git", f"--git-dir={repo.folder}/.git", "--work-tree=.", "commit", "-q",
+                    "--allow-empty", "-m", "mine", RALLY_TOOL="b:1")  # fmt: skip
+    assert done.code == 0, done

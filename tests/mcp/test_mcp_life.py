@@ -156,6 +156,8 @@ async def test_a_damaged_ledger_is_a_refusal_and_no_allow(alone: Desk) -> None:
 
 HALF = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"check","arguments":\
 {"paths":["\\ud83d"]}}}'
+LATIN = b'{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"check","arguments":\
+{"paths":["\xe4"]}}}'
 DEEP = b'{"jsonrpc":"2.0","id":8,"method":"x","params":' + b'{"a":' * 400 + b"1" + b"}" * 401
 
 
@@ -164,7 +166,7 @@ def test_whatever_is_sent_it_answers_and_lives_on(alone: Desk) -> None:
     with alone.raw("--tool", "a") as server:
         server.hello()
         for line, number in ((b"garbage", None), (b"\xff\xfe", None), (b"[]", None), (b"", None),
-                             (b'{"id": 5}', 5), (HALF, 7), (DEEP, 8)):  # fmt: skip
+                             (b'{"id": 5}', 5), (LATIN, 6), (HALF, 7), (DEEP, 8)):  # fmt: skip
             server.send(line)
             error = server.receive()
             assert (error["id"], error["error"]["code"]) == (number, -32700)

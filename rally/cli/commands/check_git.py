@@ -27,7 +27,7 @@ from rally.execution.git import changed_paths, pushed_paths, staged_paths
 from rally.execution.guard.identity import identify
 from rally.facilitation.places import find_place
 from rally.facilitation.repository import Repository, find_repository, git_dir_of
-from rally.model.errors import UsageError
+from rally.model.errors import Failure, UsageError
 
 # A check of more paths at once would keep others waiting at the daemon.
 _BATCH_PATHS = 500
@@ -135,6 +135,8 @@ async def _check(
     call = session.call
     repository = _repository(call.cwd)
     top = str(repository.top)
+    if options["as_git"]:
+        _check_hook(repository, session)
     place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
     files = GitPaths(repository, place)
     files.add(find(session, top))
@@ -153,14 +155,17 @@ async def _check(
 
 
 async def _in_batches(session: Session, params: dict[str, Any], paths: list[str]) -> Answered:
-    warnings: Warnings = []
     whole: dict[str, Any] = {}
+    warnings: Warnings = []
+    # What concerns the whole room is in every answer, and said once.
+    findings: dict[tuple[Any, ...], dict[str, Any]] = {}
     for start in range(0, len(paths) or 1, _BATCH_PATHS):
         batch = {**params, "paths": paths[start : start + _BATCH_PATHS]}
         data, more = await ask(session, "check", batch)
         warnings += [one for one in more if one not in warnings]
+        findings |= {tuple(one.values()): one for one in data["findings"]}
         whole = _merged(whole, data) if whole else data
-    return whole, warnings
+    return {**whole, "findings": list(findings.values())}, warnings
 
 
 async def _ask_room(session: Session, op: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -176,6 +181,25 @@ def _repository(cwd: str) -> Repository:
     return repository
 
 
+def _check_hook(repository: Repository, session: Session) -> None:
+    """See that a hook runs for the repository whose folder it runs in.
+
+    With `--git-dir` and `--work-tree` git commits to one repository what lies in the folder of another,
+    and runs the first one's hooks there; asking the room of the folder would allow it.
+
+    Raises:
+        Failure: `unavailable`.
+    """
+    named, cwd = session.call.env.get("GIT_DIR"), session.call.cwd
+    own = git_dir_of(str(repository.top)) or repository.common_dir
+    if named and os.path.realpath(os.path.join(cwd, named)) != own:
+        raise Failure(
+            "unavailable",
+            f"git works on {named!a}, and the folder that it works in belongs to {own!a}",
+            hint="run git in the working tree, without --git-dir and --work-tree",
+        )
+
+
 def _no_working_tree(cwd: str) -> UsageError:
     return UsageError(
         "not-a-repository", f"there is no git working tree around {cwd!a}",
@@ -184,11 +208,9 @@ def _no_working_tree(cwd: str) -> UsageError:
 
 
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Two answers as one; what concerns the whole room is said once."""
-    findings = [one for one in second["findings"] if one["path"] is not None]
+    """Two answers as one, but for the findings."""
     return {
         **first,
         "allow": first["allow"] and second["allow"],
         "paths": [*first["paths"], *second["paths"]],
-        "findings": first["findings"] + [one for one in findings if one not in first["findings"]],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -241,6 +242,8 @@ def _elsewhere(plans: dict[str, Plan], scope: Scope, session: Session) -> list[d
     others = [one for one in SCOPES if one != scope]
     known = surfaces()
     rows = status_of([known[name] for name in plans], others, place_of(session), session.call.env)
+    # A home that is a repository has one file for both scopes.
+    taken = {os.path.realpath(one.path) for one in changes_of(plans)}
     return [
         {
             "code": "other-scope",
@@ -248,5 +251,5 @@ def _elsewhere(plans: dict[str, Plan], scope: Scope, session: Session) -> list[d
             f"rally hooks uninstall {row.surface} --scope {row.scope}",
         }
         for row in rows
-        if row.events
+        if row.events and not taken.issuperset(os.path.realpath(file) for file in row.files)
     ]

@@ -26,6 +26,7 @@ from rally.wire.locations import (
 )
 
 _RUNTIME = "RALLY_RUNTIME_DIR"
+_STATELESS = "no log is kept, and `rally status` lists no rooms"
 _RESTART = "rally daemon restart"
 # Where there can be none, there is none to be asked.
 _NO_PLACE = frozenset({"relative-runtime-dir", "foreign-runtime-dir"})
@@ -95,7 +96,7 @@ def _running(env: Mapping[str, str], status: Mapping[str, Any]) -> list[Finding]
     clients = max(0, int(status["clients"]) - 1)  # the doctor is one
     text = (
         f"version {status['version']}, pid {status['pid']}, up {span(int(status['uptime_s']) * 1_000)}, "
-        f"{len(status['rooms'])} rooms, {clients} clients"
+        f"rooms {len(status['rooms'])}, clients {clients}"
     )  # fmt: skip
     if status["version"] == __version__:
         return [Finding("daemon", "ok", "daemon", text)]
@@ -185,12 +186,18 @@ def _state(env: Mapping[str, str]) -> list[Finding]:
         folder, log = state_home(env), log_path(env)
     except OSError as error:
         return [Finding("no-state", "warn", "state", str(error))]
-    if not os.path.lexists(folder):
-        return []
-    if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        message = f"{folder} cannot be used: no log is kept, and `rally status` lists no rooms"
-        fix = f"chmod u+rwx {quote(folder)}" if os.path.isdir(folder) else None
+    try:
+        is_folder = stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # it is made when it is needed
+    except OSError as error:
+        message = f"{folder} cannot be reached ({error.strerror}): {_STATELESS}"
+        fix = f"chmod u+rwx {quote(os.path.dirname(folder))}"
         return [Finding("no-state", "warn", "state", message, fix)]
+    if not is_folder or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        message = f"{folder} cannot be used: {_STATELESS}"
+        way_out = f"chmod u+rwx {quote(folder)}" if is_folder else None
+        return [Finding("no-state", "warn", "state", message, way_out)]
     if os.path.lexists(log) and not os.access(log, os.W_OK):
         fix = f"chmod u+w {quote(log)}"
         return [Finding("no-log", "warn", "state", f"{log} cannot be written", fix)]

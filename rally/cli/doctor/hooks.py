@@ -10,7 +10,7 @@ from typing import Any
 
 from rally.cli.doctor.finding import Finding, Patient
 from rally.cli.doctor.machine import commands, put_in_path
-from rally.execution.hook_probe import Probed, probe
+from rally.execution.hook_probe import Probed, probe, probe_git
 from rally.execution.hook_surfaces import all_status, present
 from rally.hosts.known import HOOKS
 from rally.model.errors import RallyError
@@ -43,9 +43,10 @@ async def examine(patient: Patient, *, is_probing: bool, room: str | None) -> li
         if status.state == "absent":
             continue
         found.append(_installed(status))
-        if status.surface in HOOKS and status.state != "broken":
-            row["command"] = _command(status)
-            found += await _enforced(row, patient, is_probing=is_probing)
+        if status.state == "broken":
+            continue
+        row["command"] = _command(status) if status.surface in HOOKS else _git_hook(status)
+        found += await _enforced(row, patient, is_probing=is_probing)
     untried = [row["surface"] for row in rows if row["command"] and row["enforces"] == "unknown"]
     if untried and not is_probing:
         message = f"{', '.join(untried)}: whether the command stops a write was not tried"
@@ -86,15 +87,18 @@ async def _enforced(row: dict[str, Any], patient: Patient, *, is_probing: bool) 
         return [Finding("hook-missing", "problem", name, message, fix)]
     if not is_probing:
         return []
-    probed: Probed = await probe(row["surface"], row["command"], patient.env)
+    if row["surface"] in HOOKS:
+        probed = await probe(row["surface"], row["command"], patient.env)
+    else:
+        probed = await probe_git(row["command"], patient.env)
     row["enforces"], row["why"] = probed.enforces, probed.why
     if probed.enforces is True:
-        message = (
-            f"the command enforces: {probed.why}; whether the host calls it, this does not show"
-        )
+        message = f"the command enforces: {probed.why}"
+        if row["surface"] in HOOKS:
+            message += "; whether the host calls it, this does not show"
         return [Finding("hook-enforces", "ok", name, message)]
     if probed.enforces == "unknown":
-        return [Finding("hook-unknown", "warn", name, probed.why)]
+        return [Finding("hook-unknown", "info", name, probed.why)]
     return [Finding("hook-does-not-enforce", "problem", name, probed.why, _way_out(probed))]
 
 
@@ -113,6 +117,11 @@ def _command(status: SurfaceStatus) -> str | None:
         for command in _commands(_document(path), event.name):
             return command
     return None
+
+
+def _git_hook(status: SurfaceStatus) -> str | None:
+    """The file of git's hook before a commit."""
+    return next((path for path in status.files if path.endswith("/pre-commit")), None)
 
 
 def _document(path: str) -> Any:

@@ -7,9 +7,8 @@ import shutil
 import stat
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
-from rally.cli.doctor.finding import Finding, Patient
+from rally.cli.doctor.finding import Finding, Patient, Severity
 from rally.cli.screen import span
 from rally.facilitation.ledger import checkpoint
 from rally.facilitation.ledger.damage import add_way_out, set_aside_command, still_whole
@@ -50,17 +49,19 @@ def _outside(root: str, folder: str, init: str) -> tuple[list[Finding], bool]:
         fix = f"mv {quote(folder)} {quote(folder)}.old"
         message = f"{folder} is not a folder"
         return [Finding("not-a-folder", "problem", "room", message, fix)], False
-    return [*_folder(folder, root), *_disk(folder)], True
+    can_look = os.access(folder, os.R_OK | os.X_OK)
+    return [*_folder(folder, root, can_look=can_look), *_disk(folder)], can_look
 
 
-def _folder(folder: str, root: str) -> list[Finding]:
+def _folder(folder: str, root: str, *, can_look: bool) -> list[Finding]:
     found: list[Finding] = []
     there = os.stat(folder)
     mode = stat.S_IMODE(there.st_mode)
     is_own = there.st_uid == os.geteuid()
     if not is_own:
         message = f"{folder} belongs to uid {there.st_uid}, not to {os.geteuid()}"
-        found.append(Finding("foreign-room", "warn", "room", message))
+        severity: Severity = "warn" if can_look else "problem"
+        found.append(Finding("foreign-room", severity, "room", message))
     elif mode & 0o700 != 0o700:
         message = f"{folder} cannot be used by you (mode {mode:04o}, not 0700)"
         found.append(_mode_finding("room-closed", "problem", folder, message))
@@ -68,10 +69,10 @@ def _folder(folder: str, root: str) -> list[Finding]:
         message = f"{folder} is open to others (mode {mode:04o}, not 0700)"
         found.append(_mode_finding("room-open", "warn", folder, message))
     elif not os.access(folder, os.W_OK):
-        message = f"{folder} cannot be written: questions are answered, nothing can be said"
-        found.append(Finding("room-read-only", "problem", "room", message))
+        message = f"{folder} cannot be written from here: only a daemon that can may say anything"
+        found.append(Finding("room-read-only", "warn", "room", message))
     ignore = Path(folder, ".gitignore")
-    if is_own and not (ignore.exists() and ignore.stat().st_size):
+    if is_own and can_look and not (ignore.exists() and ignore.stat().st_size):
         found.append(
             Finding(
                 "room-not-ignored", "warn", "room", f"git is not told to leave {folder} alone",
@@ -81,7 +82,7 @@ def _folder(folder: str, root: str) -> list[Finding]:
     return found or [Finding("room", "ok", "room", root)]
 
 
-def _mode_finding(code: str, severity: Any, folder: str, message: str) -> Finding:
+def _mode_finding(code: str, severity: Severity, folder: str, message: str) -> Finding:
     return Finding(
         code,
         severity,
@@ -122,6 +123,8 @@ async def _ledger(patient: Patient) -> list[Finding]:
     except Failure as failure:
         await _explain(failure)
         fix = failure.hint if failure.code in ("corrupt-ledger", "newer-ledger") else None
+        if not os.access(path, os.R_OK | os.W_OK):
+            fix = f"chmod u+rw {quote(path)}"
         return [Finding(failure.code, "problem", "ledger", failure.message, fix)]
     bytes_, log_bytes = _bytes_of(path), _bytes_of(f"{path}-wal")
     patient.measured["ledger"] = {
@@ -130,7 +133,8 @@ async def _ledger(patient: Patient) -> list[Finding]:
     if not report.ok:
         return [_damaged(path, report)]
     log = f" + {size(log_bytes)} log" if log_bytes else ""
-    message = f"{report.facts} facts, whole, {size(bytes_)}{log}"
+    facts = f"{report.facts} fact{'' if report.facts == 1 else 's'}"
+    message = f"{facts}, whole, {size(bytes_)}{log}"
     return [Finding("ledger", "ok", "ledger", message), *_checkpoint(patient, report.head)]
 
 

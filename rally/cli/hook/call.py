@@ -6,12 +6,13 @@ from typing import Any
 
 from rally.cli.hook.journal import note
 from rally.cli.hook.request import Request
-from rally.cli.hook.targets import Spot, Surroundings, Target, env_for
+from rally.cli.hook.targets import Found, Spot, Surroundings, env_for
 from rally.cli.hook.words import Caller
 from rally.cli.plan import Session
 from rally.cli.standard_input import HOOK_INPUT_BYTES_MAX
 from rally.hosts.cursor import CURSOR_HOOKS
 from rally.hosts.hooks import Answer, Hooks, Payload, PayloadError
+from rally.model.errors import UsageError
 
 _SHORT_ID = 8
 _TOOL_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-")
@@ -69,13 +70,21 @@ class Call:
             note(self.env, self.request, f"outside any room: {self.folder}")
         return spot
 
-    def rooms_written(self) -> list[tuple[Spot, list[Target]]]:
+    def written(self) -> Found:
         """What the call writes, room by room; what is outside any room is noted."""
         writes = self.hooks.writes(self.payload, self.request.event, self.folder)
-        found, outside = self.surroundings.of_writes(writes)
-        if outside:
-            note(self.env, self.request, f"outside any room: {outside} of the paths written")
+        found = self.surroundings.of_writes(writes)
+        if found.outside:
+            note(self.env, self.request, f"outside any room: {found.outside} of the paths written")
         return found
+
+    def elsewhere(self, spot: Spot) -> str | None:
+        """A room's root where the session is in another one, or in none."""
+        try:
+            here = self.surroundings.of_session(self.folder)
+        except UsageError:  # the folder is gone
+            here = None
+        return None if here is not None and here.root == spot.root else spot.root
 
     def tell(self, text: str) -> Answer:
         """A text for the agent, if there is one and the host has a place for it."""

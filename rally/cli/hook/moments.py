@@ -41,24 +41,27 @@ async def _session_start(call: Call) -> Answer:
 
 
 async def _before_write(call: Call) -> Answer:
-    written = call.rooms_written()
+    written = call.written()
     told: list[dict[str, Any]] = []
     free: list[tuple[Spot, list[str]]] = []
-    for spot, targets in written:
+    for spot, targets in written.rooms:
         data = await _check(call, spot, targets)
         findings = data["findings"]
         if not data["allow"]:
             stops = [one for one in findings if one["severity"] == "stop"]
-            return call.hooks.block(call.request.event, stopped(stops, call.caller))
+            text = stopped(stops, call.caller, call.elsewhere(spot))
+            return call.hooks.block(call.request.event, text)
         told += [one for one in findings if one["severity"] == "warn"]
         if unclaimed := _unclaimed(findings, targets):
             free.append((spot, unclaimed))
+    if written.wrong:
+        raise written.wrong
     if call.request.auto_claim:
         told = [one for one in told if one["code"] != "outside-claim"]
-        refusal = await _claim(call, free)
-        if refusal is not None:
+        if lost := await _claim(call, free):
+            spot, refusal = lost
             conflicts = refusal.details.get("conflicts", [])
-            text = refused(refusal.message, conflicts, call.caller)
+            text = refused(refusal.message, conflicts, call.caller, call.elsewhere(spot))
             return call.hooks.block(call.request.event, text)
     return call.tell(remarks(told))
 
@@ -80,8 +83,8 @@ def _unclaimed(findings: list[dict[str, Any]], targets: list[Target]) -> list[st
     return [path for path in bare if path not in kept_free]
 
 
-async def _claim(call: Call, free: list[tuple[Spot, list[str]]]) -> Refused | None:
-    """Claim everything, or nothing and say why: somebody was faster."""
+async def _claim(call: Call, free: list[tuple[Spot, list[str]]]) -> tuple[Spot, Refused] | None:
+    """Claim everything, or nothing and say where and why: somebody was faster."""
     held: list[tuple[Spot, str]] = []
     for spot, paths in free:
         if len(paths) > PATHS_MAX:
@@ -96,7 +99,7 @@ async def _claim(call: Call, free: list[tuple[Spot, list[str]]]) -> Refused | No
         except Refused as refusal:
             for place, claim_id in held:
                 await call.ask(place, "say", kind="release", ref=claim_id)
-            return refusal
+            return spot, refusal
         held.append((spot, said["fact"]["event_id"]))
     for spot, _ in held:
         _remember(call, spot)
@@ -136,7 +139,7 @@ async def _release(call: Call, spot: Spot) -> int:
 async def _after_write(call: Call) -> Answer:
     import asyncio  # loaded already
 
-    for spot, targets in call.rooms_written():
+    for spot, targets in call.written().rooms:
         data = await _check(call, spot, targets)
         claimed = set(data["paths"]) - {
             one["path"]

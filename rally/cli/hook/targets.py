@@ -43,6 +43,20 @@ class Target(NamedTuple):
     is_folder: bool
 
 
+class Found(NamedTuple):
+    """What a call writes.
+
+    Attributes:
+        rooms: each with what is written in it.
+        outside: how many paths are in no room.
+        wrong: the first path that cannot be told, `room-not-found` included; None without one.
+    """
+
+    rooms: list[tuple[Spot, list[Target]]]
+    outside: int
+    wrong: UsageError | None
+
+
 class Surroundings:
     """Where a hook was called.
 
@@ -66,24 +80,27 @@ class Surroundings:
             return self._spot(find_place(self._cwd, self._override), self._cwd)
         return self._spot(self._place(folder), folder)
 
-    def of_writes(self, writes: Iterable[Write]) -> tuple[list[tuple[Spot, list[Target]]], int]:
-        """What is written, room by room, and how many paths are in none.
-
-        Raises:
-            UsageError: `room-not-found`, or what is wrong with a path.
-        """
+    def of_writes(self, writes: Iterable[Write]) -> Found:
+        """What is written, room by room; one path that is wrong does not hide the others."""
         found: dict[str, tuple[Spot, list[Target]]] = {}
         outside = 0
+        wrong: UsageError | None = None
         for path in dict.fromkeys(path for write in writes for path in _on_disk(write)):
-            located = self._locate(path)
-            if located is None:
-                outside += 1
+            try:
+                located = self._locate(path)
+            except UsageError as error:
+                wrong = wrong or error
             else:
+                if located is None:
+                    outside += 1
+                    continue
                 spot, target = located
                 found.setdefault(spot.root, (spot, []))[1].append(target)
-        return list(found.values()), outside
+        return Found(list(found.values()), outside, wrong)
 
     def _locate(self, path: str) -> tuple[Spot, Target] | None:
+        if "\0" in path:
+            raise UsageError("bad-path", "a path holds a NUL character", hint="leave it out")
         real = os.path.realpath(path)
         is_folder = os.path.isdir(real)
         if self._override:
@@ -95,6 +112,10 @@ class Surroundings:
         folder = real if is_folder else os.path.dirname(real)
         place = self._place(folder)
         spot = self._spot(place, folder)
+        while spot is None and (above := os.path.dirname(place.root)) != place.root:
+            # A repository without a room, such as a submodule, is a folder of the room around it.
+            place = self._place(above)
+            spot = self._spot(place, above)
         name = _name_in(place, path) if spot else None
         if spot is None or name is None:
             return None

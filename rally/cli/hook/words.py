@@ -32,8 +32,12 @@ def who(caller: Caller) -> str:
     return f"--tool {word(tool)}" + (f" {option('--session-id', session_id)}" if session_id else "")
 
 
-def stopped(findings: Iterable[Finding], caller: Caller) -> str:
-    """Why a write is blocked, by whom, until when, and what can be done instead."""
+def stopped(findings: Iterable[Finding], caller: Caller, elsewhere: str | None = None) -> str:
+    """Why a write is blocked, by whom, until when, and what can be done instead.
+
+    Args:
+        elsewhere: the root of the room that it is in, where that is not the session's.
+    """
     stops = list(findings)
     lines = ["rally stopped this write:"]
     for one in stops[:_LINES_MAX]:
@@ -44,22 +48,33 @@ def stopped(findings: Iterable[Finding], caller: Caller) -> str:
     lines.append("Leave these paths alone, also by other means. Instead:")
     lines.append(f"- go on elsewhere: rally next --tool {word(caller[0])}")
     first = stops[0]
+    room = f" {option('--room', elsewhere)}" if elsewhere else ""
     if first.get("fact_id") and first["code"] == "claimed-path":
         claim, owner = first["fact_id"], first["owner"]
+        if elsewhere:  # nobody is woken in a room that he has not entered
+            lines.append(
+                f"- wait until it is free: rally wait{room} {who(caller)} --until fact:{claim}"
+            )
+        else:
+            lines.append(
+                f"- be woken when it is free: rally say standby {who(caller)} --until fact:{claim}"
+            )
         lines.append(
-            f"- be woken when it is free: rally say standby {who(caller)} --until fact:{claim}"
-        )
-        lines.append(
-            f"- ask its owner: rally say handoff --tool {word(caller[0])} --target {word(owner)}"
-            f" --intent question --subject 'may I have {claim}?'"
+            f"- ask its owner: rally say handoff{room} --tool {word(caller[0])}"
+            f" --target {word(owner)} --intent question --subject 'may I have {claim}?'"
         )
     elif first.get("fact_id"):
-        lines.append(f"- see why: rally show {visible(first['fact_id'])}")
+        lines.append(f"- see why: rally show{room} {visible(first['fact_id'])}")
     return _cut("\n".join(lines))
 
 
-def refused(message: str, conflicts: Iterable[Mapping[str, Any]], caller: Caller) -> str:
-    """Why a write is blocked whose paths somebody else claimed a moment before."""
+def refused(
+    message: str,
+    conflicts: Iterable[Mapping[str, Any]],
+    caller: Caller,
+    elsewhere: str | None = None,
+) -> str:
+    """Why a write is blocked whose paths somebody else claimed a moment before; see `stopped`."""
     findings = [
         {
             "code": "claimed-path",
@@ -69,7 +84,9 @@ def refused(message: str, conflicts: Iterable[Mapping[str, Any]], caller: Caller
         }
         for one in conflicts
     ]
-    return stopped(findings[:1] or [{"code": "claim-conflict", "message": message}], caller)
+    return stopped(
+        findings[:1] or [{"code": "claim-conflict", "message": message}], caller, elsewhere
+    )
 
 
 def remarks(findings: Iterable[Finding]) -> str:

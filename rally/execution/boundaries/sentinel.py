@@ -21,10 +21,11 @@ from rally.execution.boundaries.written import Written, among
 from rally.execution.homes import Doc, read_homes
 from rally.execution.link import Link
 from rally.execution.reporter import Reporter
-from rally.facilitation.places import canonical_path, find_place
+from rally.facilitation.places import find_place
 from rally.model.clock import Clock, from_rfc3339
 from rally.model.errors import RallyError, Refused, UsageError
 from rally.model.kinds import SUBJECT_CHARS_MAX
+from rally.model.paths import canonical_text, name_on_disk
 
 LIST_FROM = 10
 LISTED_MAX = 50
@@ -128,14 +129,15 @@ class Sentinel:
         paths: set[str] = set()
         for name in sorted(names):
             try:
-                paths.add(canonical_path(f"{top}/{name}", place))
-            except UsageError:  # it leads out of the room, or is no name that could be claimed
+                # Not where a link leads: one in the place of a claimed folder is a write on the claim.
+                paths.add(canonical_text(name_on_disk(name), ignore_case=place.ignore_case))
+            except UsageError:  # it is no name that could be claimed
                 continue
         hits: dict[_Hit, None] = {}
         ordered = sorted(paths)
         for start in range(0, len(ordered), _CHECKED_AT_ONCE):
             answer = await self.link.call(
-                "check", phase="before-write", paths=ordered[start : start + _CHECKED_AT_ONCE],
+                "check", phase="range", paths=ordered[start : start + _CHECKED_AT_ONCE],
                 **self.caller,
             )  # fmt: skip
             for one in answer["findings"]:

@@ -30,7 +30,7 @@ class Batch:
     Attributes:
         top: the tree's root.
         paths: relative to it, of files that were changed, made or deleted, and of deleted folders; None
-            for a tree that has just come, in which anything may have been written before it was seen.
+            where anything may have been written unseen: a tree has just come, or the watch had ended.
     """
 
     __slots__ = ("paths", "top")
@@ -75,6 +75,9 @@ class Trees:
             news = await self._new.get()
             if isinstance(news, Failure):
                 raise news
+            if not news:
+                yield [Batch(top, None) for top in sorted(self.tops)]
+                continue
             known = self.tops
             if any(self._is_about_trees(path) for _, path in news):
                 await self._watch()
@@ -110,14 +113,15 @@ class Trees:
         return frozenset(found if place.root == place.common_dir else {place.root, *found})
 
     async def _run(self, folders: list[str]) -> None:
-        from watchfiles import awatch
-
+        """Watch some folders without end; an empty set of news says that some may have been missed."""
         try:
-            async for changes in awatch(
-                *folders, watch_filter=lambda _, path: self._matters(path),
-                step=STEP_MS, debounce=DEBOUNCE_MS, recursive=True,
-            ):  # fmt: skip
-                self._new.put_nowait({(int(change), path) for change, path in changes})
+            while True:
+                try:
+                    await self._follow(folders)
+                except ExceptionGroup:
+                    # It saw something that it cannot tell of, such as a name that is no UTF-8.
+                    await asyncio.sleep(STEP_MS / 1_000)
+                    self._new.put_nowait(set())  # read when the next step has set up a new watch
         except (OSError, RuntimeError) as error:
             # Not only what is readable: a part that nobody watches would be silent.
             hint = (
@@ -128,6 +132,15 @@ class Trees:
             self._new.put_nowait(
                 Failure("unavailable", f"the working trees cannot be watched: {error}", hint=hint)
             )
+
+    async def _follow(self, folders: list[str]) -> None:
+        from watchfiles import awatch
+
+        async for changes in awatch(
+            *folders, watch_filter=lambda _, path: self._matters(path),
+            step=STEP_MS, debounce=DEBOUNCE_MS, recursive=True,
+        ):  # fmt: skip
+            self._new.put_nowait({(int(change), path) for change, path in changes})
 
     def _is_about_trees(self, path: str) -> bool:
         """Whether a path says that a tree came or went: git's list of them, or a tree's `.git`."""

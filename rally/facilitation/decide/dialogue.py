@@ -171,7 +171,7 @@ def artifact(context: Context, asked: Asked) -> Decision:
     else:
         raise UsageError(
             "missing-field", "--release needs --run and --step, or --path, to know which claim ends",
-            hint="--release --run RUN --step STEP", details={"missing": ["run", "step"]},
+            hint="--release --run api-2 --step users", details={"missing": ["run", "step"]},
         )  # fmt: skip
     if not held:
         raise claims.nothing_to_release(context, asked)

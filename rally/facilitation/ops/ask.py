@@ -117,6 +117,7 @@ async def _answers(ledger: Ledger, handoff: Fact) -> list[Fact]:
         and one.tool != handoff.tool
         and target in (one.tool, "all")
         and one.event_id not in withdrawn
+        and one.has_effect
     ]
 
 
