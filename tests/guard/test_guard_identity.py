@@ -132,3 +132,14 @@ def test_a_pane_that_was_adopted_tells_whose_it_is(repo: Desk) -> None:
         assert who(repo, **{**here, "TMUX_PANE": "%77"}) == ("git:Ada-Lovelace", "git")
     finally:
         repo.run("tmux", "-S", socket, "kill-server")
+
+
+def test_another_session_of_the_same_tool_is_told_which_one_holds_the_path(repo: Desk) -> None:
+    """C5: its own name alone would say that it refuses itself."""
+    repo.ask("say", "claim", "--tool", "a:1", "--session-id", "s-1", "--path", "held")
+    repo.write("held")
+    words = ("check", "before-commit", "--as-git")
+    data = repo.ask(*words, RALLY_TOOL="a:1", RALLY_SESSION_ID="s-2")
+    assert "held is claimed by a:1 in its session s-1 as held" in data["findings"][0]["message"]
+    assert repo.ask(*words, RALLY_TOOL="a:1", RALLY_SESSION_ID="s-1")["allow"] is True
+    assert repo.ask(*words, RALLY_TOOL="a:1")["allow"] is True

@@ -28,6 +28,14 @@ STOP = (
     " --intent question --subject 'may I have {claim}?'"
 )
 
+WOKEN = "be woken when it is free: rally say standby"
+# In a room that the agent has not entered nobody wakes it.
+STOP_ELSEWHERE = (
+    STOP.replace(WOKEN, "wait until it is free: rally wait --room {room}")
+    .replace("fact:{claim}\n", "fact:{claim} --timeout 90s\n")
+    .replace("say handoff", "say handoff --room {room}")
+)
+
 
 class Recorded:
     """One recorded payload and the answer that its host must get.
@@ -168,7 +176,8 @@ class Scene:
 
     def _stop(self, one: Recorded, name: str, path: str, *, as_json: bool) -> str:
         claim = self.claims[name]
-        text = STOP.format(
+        text = (STOP_ELSEWHERE if name == "other" else STOP).format(
+            room=self.other,
             path=path, owner=claim["tool"], held=claim["paths"][0], claim=claim["event_id"],
             until=claim["lease_expires_at"], tool=one.tool, session=one.session,
         )  # fmt: skip

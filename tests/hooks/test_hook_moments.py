@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -284,3 +285,54 @@ def test_a_move_into_a_folder_is_a_write_below_it(scene: Scene) -> None:
     assert [run("git checkout into/a.py"), run("git checkout held")] == [0, 0]  # none is there
     (scene.room / "into" / "a.py").touch()
     assert run("git checkout into/a.py") == 2
+
+
+def test_one_path_that_cannot_be_does_not_hide_another(scene: Scene) -> None:
+    """What is too long for any path is noted; what else the command writes is checked all the same."""
+    agent = Agent(scene, "--auto-claim")
+    answer = agent.tell(
+        "PreToolUse", tool_name="Bash", tool_input={"command": f"rm {'y' * 5000} held/a.py"}
+    )
+    assert answer.exit == 2
+    assert "held/a.py is claimed by" in answer.stderr
+    before = len(scene.journal())
+    assert given(agent.patch("free-beside.py", "z" * 5000)) == NEUTRAL
+    assert "too-long" in scene.journal()[before]
+    assert agent.said("claim") == []
+
+
+def test_a_repository_without_a_room_is_a_folder_of_the_room_around_it(scene: Scene) -> None:
+    """A submodule is checked as `rally check` does from outside; one with a room has its own."""
+    agent = Agent(scene)
+    nested = scene.room / "held" / "nested"
+    nested.mkdir(parents=True)
+    scene._git(nested, "init", "-q")
+    for cwd in (scene.room, nested):
+        answer = agent.tell(
+            "PreToolUse",
+            cwd,
+            tool_name="Write",
+            tool_input={"file_path": str(nested / "new" / "a")},
+        )
+        assert answer.exit == 2
+        assert "- held/nested/new/a is claimed by" in answer.stderr
+    assert scene.rally("init", cwd=nested).returncode == 0
+    assert given(agent.write(nested / "new" / "a")) == NEUTRAL
+
+
+def test_what_an_agent_is_told_to_type_works_where_it_stands(scene: Scene) -> None:
+    """Also when the path is in a room that it is not in."""
+    agent = Agent(scene)
+    agent.tell("SessionStart")
+    for room, name in ((scene.other, "lib/x"), (scene.room, "held/x")):
+        path = room / name
+        lines = agent.write(path).stderr.splitlines()
+        typed = [line.split(": ", 1)[1] for line in lines if ": rally " in line]
+        assert len(typed) == 3
+        for line in typed:
+            words = shlex.split(line.replace("--timeout 90s", "--timeout 1s"))[1:]
+            done = scene.rally(*words, "--json")
+            # Nobody lets go of it meanwhile.
+            assert done.returncode == (3 if words[0] == "wait" else 0), (line, done.stdout)
+        log = scene.rally("log", "--tool", agent.tool, "--kind", "handoff", "--json", cwd=room)
+        assert len(json.loads(log.stdout)["data"]["log"]["facts"]) == 1

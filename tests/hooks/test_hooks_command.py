@@ -72,6 +72,9 @@ def test_hooks_that_would_do_nothing_are_warned_about(desk: Desk) -> None:
     assert codes(desk, "hooks", "status") == []
     assert codes(desk, "hooks", "uninstall", "claude") == ["other-scope"]
     assert codes(desk, "hooks", "uninstall", "claude", "--scope", "user") == []
+    # A home that is a repository has one file for both scopes, and it is gone.
+    desk.data("hooks", "install", "claude", HOME=str(desk.root))
+    assert codes(desk, "hooks", "uninstall", "claude", HOME=str(desk.root)) == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rally.hosts.shell_lexer import TOKENS_MAX
 HEREDOC = "cat <<'END' > out.py\nrm not-this\n> nor-this\nEND\nrm behind"
 TABBED = "tee one <<-END two\n\tx\n\tEND\nrm behind"
 TWO_DOCUMENTS = "cat <<A <<B > out\nrm x\nA\nrm y\nB\nrm z"
+MESSAGE = 'git commit -m "$(cat <<\'EOF\'\nDon\'t :) "smile > no" (\nEOF\n)" && rm a'
 PATCH = (
     "apply_patch <<'EOF'\n*** Begin Patch\n*** Update File: a.py\n@@\n-x\n+y\n*** End Patch\nEOF"
 )
@@ -111,6 +112,11 @@ def found(script: str, folder: str = "/r") -> list[str]:
         ("for f in a b; do rm \"$f\"; done", []),
         ("case $x in a) rm b ;; *) rm c ;; esac", ["b", "c"]),
         ("rm a\nrm b\\\n c |& tee d", ["a", "b", "c", "d"]),
+        ("bash -s <<'END'\nrm a\nEND\nbash script <<END\nrm b\nEND", ["a"]),
+        ("git -C a -C b checkout -- c", []),
+        (MESSAGE, ["a"]),
+        ('echo "$(echo ")") > no" > a; echo $(echo $(( 1 << 2 )) \')\' # )\n) > b', ["a", "b"]),
+        ("x=$( (cd b; ls) | ((y)) ) > a", ["a"]),
         ("eval 'rm a'; python -c 'open(\"b\",\"w\")'; make; ssh host rm c", []),
         # broken
         ("rm 'a", []),
@@ -134,6 +140,8 @@ def test_a_script_that_is_too_long_is_not_read() -> None:
     """It is data, and reading it would hold up everybody else; a file in a command does fit."""
     assert found("rm a; : " + "x" * SCRIPT_CHARS_MAX) == []
     assert found("rm a;" + "(" * TOKENS_MAX + "rm b") == ["a"]
+    assert found("rm a; echo " + "$(" * 100_000 + "; rm b") == ["a"]
+    assert found("rm a; echo " + "$( (( )" * 100_000 + "; rm b") == ["a"]
     assert found("cat > a <<E\n" + "x y > z\n" * 50_000 + "E\nrm b") == ["a", "b"]
 
 

@@ -14,6 +14,7 @@ from rally.model.visible import one_line, visible
 _LINES_MAX = 5
 _LINE_CHARS_MAX = 600
 _ENTRIES_MAX = 6
+_WAIT = "90s"  # less than agents give a command
 _WIDTH = 100
 _INTRODUCTION = (
     "rally: other agents work in this repository too. Your writes are checked, and stopped where "
@@ -54,6 +55,7 @@ def stopped(findings: Iterable[Finding], caller: Caller, elsewhere: str | None =
         if elsewhere:  # nobody is woken in a room that he has not entered
             lines.append(
                 f"- wait until it is free: rally wait{room} {who(caller)} --until fact:{claim}"
+                f" --timeout {_WAIT}"
             )
         else:
             lines.append(

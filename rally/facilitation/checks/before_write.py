@@ -118,7 +118,7 @@ def claimed_path(question: Question, path: str) -> list[Finding]:
         Finding(
             "claimed-path",
             STOP,
-            f"{path} is claimed by {holding.claim.tool} as {holding.held} until "
+            f"{path} is claimed by {_holder(question, holding.claim)} as {holding.held} until "
             f"{to_rfc3339(holding.claim.expires_ms)}",
             path=path,
             fact_id=holding.claim.claim_id,
@@ -128,6 +128,13 @@ def claimed_path(question: Question, path: str) -> list[Finding]:
         for holding in _overlapping(question, path, own=False)
         if leases.binds(holding.claim, question.now_ms) and not holding.claim.shared
     ]
+
+
+def _holder(question: Question, claim: Claim) -> str:
+    """Who holds it, as the caller is told: its own name alone would puzzle it (contract C5)."""
+    if claim.tool != question.tool:
+        return claim.tool
+    return f"{claim.tool} in its session {claim.session_id}"
 
 
 def shared_claim(question: Question, path: str) -> list[Finding]:
