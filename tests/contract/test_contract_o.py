@@ -267,9 +267,11 @@ def test_an_interrupt_is_exit_130(room: Room) -> None:
         finally:
             process.kill()
             follower.kill()
-    # Killed before the first line of Python ran, the interpreter itself answers -2.
-    assert process.returncode in (130, -signal.SIGINT)
-    if process.returncode == 130:
+    # Killed before the first line of rally ran, the interpreter itself answers: -2, or 1 and a
+    # complaint about its own start.
+    if process.returncode != 130:
+        assert process.returncode == -signal.SIGINT or b"init_import_site" in err, err
+    else:
         assert b"Traceback" not in err
 
 

@@ -169,6 +169,25 @@ def test_a_page_that_is_a_link_to_the_other_gets_one_block(desk: Desk) -> None:
     assert (desk.root / "AGENTS.md").read_text().count(BEGIN) == 1
 
 
+def test_a_link_that_leads_out_of_the_repository_is_left_alone(desk: Desk) -> None:
+    """Whoever wrote the repository may not have the user's own files changed; the rest is done."""
+    mine = desk.home / ".bashrc"
+    mine.write_bytes(b"# mine\n")
+    (desk.root / "AGENTS.md").symlink_to(mine)
+    for argv in (["init"], ["init", "--create"]):
+        done = desk.rally(*argv)
+        assert done.returncode == 0
+        assert f"{desk.root}/AGENTS.md is a link to {mine}, outside" in done.stderr
+        assert "to make them" not in done.stdout
+        assert mine.read_bytes() == b"# mine\n"
+    assert BEGIN in (desk.root / "CLAUDE.md").read_text()
+
+
+def test_a_dry_run_says_that_a_room_is_all_that_it_would_make(desk: Desk) -> None:
+    """And not that nothing would change."""
+    assert desk.rally("init", "--dry-run").stdout == f"would make a room in {desk.root}\n"
+
+
 def test_a_dry_run_prints_a_diff_and_makes_nothing(desk: Desk, tmp_path: Path) -> None:
     """No room, no page, no hook, no backup."""
     (desk.root / "AGENTS.md").write_text("# Mine\n")

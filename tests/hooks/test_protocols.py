@@ -81,7 +81,7 @@ def test_no_payload_breaks_a_host(host: str, payload: dict[str, Any]) -> None:
 def test_a_patch_names_each_file_once() -> None:
     """Added, changed, moved and removed ones, in their order."""
     patch = (
-        "*** Begin Patch\n  *** Add File: a b.py  \n+*** Add File: no.py\n*** Update File: c\n"
+        "*** Begin Patch\n  *** Add File: a b.py  \n+*** Add File: no.py\n *** Update File: c\n"
         "*** Move to: d/e\n@@\n *** Delete File: no\n-x\n+y\n*** Delete File: f\n"
         " *** Delete File: g\n*** Update File: c\n*** Update File: \n*** End Patch"
     )

@@ -73,8 +73,11 @@ async def _make(
     place, env = place_of(session), session.call.env
     top = at.folder() if create else at.top
     pages = [] if top is None else block_changes(top, create=create)
+    inside = f"{(top or '').rstrip('/')}/"
+    led_out = [one for one in pages if not os.path.realpath(one.path).startswith(inside)]
+    pages = [one for one in pages if one not in led_out]
     changes = [*pages, *changes_of(plans)]
-    warnings = warnings_of(plans)
+    warnings = [*map(_led_out, led_out), *warnings_of(plans)]
     if dry_run:
         head = await _head(session)
         is_new = not _has_ledger(place.root)
@@ -85,6 +88,7 @@ async def _make(
     hooks = rows_of(plans, "repo", session) if plans else []
     offer = "" if plans else _offer(session, at)
     answer = {**data, **_files(changes, pages), "dry_run": False, "hooks": hooks, "offer": offer}
+    answer["left_alone"] = [one.path for one in led_out]
     return answer, [*more, *warnings, *(idle_warnings(place, env) if plans else [])]
 
 
@@ -99,6 +103,12 @@ async def _remove(session: Session, *, dry_run: bool) -> Answered:
         return {**data, **_files(planned), "dry_run": True, "diff": diff_of(planned)}, []
     done = take_out(changes, backups)
     return {**data, **_files(done), "dry_run": False, "removed": True}, []
+
+
+def _led_out(change: FileChange) -> dict[str, str]:
+    """A repository that somebody else wrote could have any file of the user's changed by a link."""
+    said = f"{change.path} is a link to {os.path.realpath(change.path)}, outside of the repository"
+    return {"code": "left-behind", "message": f"{said}: it is left alone"}
 
 
 def _files(changes: list[FileChange], shown: list[FileChange] | None = None) -> dict[str, Any]:

@@ -23,13 +23,13 @@ def show_init(data: dict[str, Any], screen: Screen) -> str:
     room = visible(data["room"])
     if data["dry_run"]:
         first = f"would make a room in {room}\n" if data["created"] else ""
-        return first + show_diff(data["diff"], screen)
+        return first + (show_diff(data["diff"], screen) if data["diff"] or not first else "")
     if data.get("removed"):
         return _removed(data)
     done = "made a room in" if data["created"] else "there is a room already in"
     lines = [f"{done} {room}  head {data['head']}"]
     lines += [f"{_name(one)}  {_SAID[one['change']]}" for one in data["files"]]
-    if not data["files"]:
+    if not data["files"] and not data["left_alone"]:
         lines.append("no AGENTS.md or CLAUDE.md here; to make them: rally init --create")
     lines += surface_lines(data["hooks"], screen)
     if data["offer"]:

@@ -68,9 +68,12 @@ def conflict(wanted: Claim, blocking: list[Holding]) -> Refused:
     first = blocking[0]
     others = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
     until = to_rfc3339(first.claim.expires_ms)
+    owner = first.claim.tool
+    if owner == wanted.tool:
+        owner += f" in its session {first.claim.session_id}"
     return Refused(
         "claim-conflict",
-        f"{first.asked} is claimed by {first.claim.tool} as {first.held} until {until}{others}",
+        f"{first.asked} is claimed by {owner} as {first.held} until {until}{others}",
         hint=(
             f"rally say claim --tool {wanted.tool} {_asked_for(wanted)} --wait 5m"
             if first.what != "step"
