@@ -246,23 +246,13 @@ class Firing:
         """The id of the one risk fact about this standby."""
         standby_id = entry["standby_event_id"]
         place = {name: entry[name] for name in ("run", "step") if entry.get(name)}
-        try:
-            said = await self.link.call(
-                "say",
-                kind="risk",
-                **self.leases.caller,
-                ref=standby_id,
-                key=attempts.risk_key_of(standby_id),
-                subject=f"{entry['owner']} could not be woken: {attempt} attempts failed",
-                **place,
-            )
-        except Refused as refusal:
-            if refusal.code != "key-conflict":
-                raise
-            known: str | None = refusal.details.get("fact_id")
-            return known
-        risk: str = said["fact"]["event_id"]
-        return risk
+        return await self.link.say_risk(
+            **self.leases.caller,
+            ref=standby_id,
+            key=attempts.risk_key_of(standby_id),
+            subject=f"{entry['owner']} could not be woken: {attempt} attempts failed",
+            **place,
+        )
 
     def _skip(self, entry: Doc, reason: str, **more: Any) -> None:
         self.reporter.tell("skipped", **_about(entry), reason=reason, **more)

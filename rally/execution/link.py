@@ -18,7 +18,7 @@ from rally.client.connection import Answer
 from rally.client.direct import Client, open_client
 from rally.facilitation.ledger.folder import file_identity
 from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
-from rally.model.errors import Failure
+from rally.model.errors import Failure, Refused
 
 # What is said of a way that is lost, not of the room.
 _LOST = frozenset({"unavailable", "no-daemon"})
@@ -65,6 +65,23 @@ class Link:
             f"the room in {self.root} was removed or replaced",
             hint=f"rally init --room {quote(self.root)}",
         )
+
+    async def say_risk(self, *, key: str, **fields: Any) -> str | None:
+        """Say a risk once, however many runners want to; the id of the one that stands.
+
+        Args:
+            key: the idempotency key that they share.
+            fields: of the fact.
+        """
+        try:
+            said = await self.call("say", kind="risk", key=key, **fields)
+        except Refused as refusal:
+            if refusal.code != "key-conflict":  # somebody else worded it otherwise
+                raise
+            known: str | None = refusal.details.get("fact_id")
+            return known
+        risk: str = said["fact"]["event_id"]
+        return risk
 
     async def call(self, op: str, /, **params: Any) -> Answer:
         """Ask; a question, or a `say` with a key.

@@ -18,7 +18,7 @@ from rally.execution.reporter import Reporter
 from rally.execution.stop import Stop
 from rally.execution.surroundings import activity_env
 from rally.model.clock import Clock, to_rfc3339
-from rally.model.errors import RallyError, Refused
+from rally.model.errors import RallyError
 
 
 @dataclass(slots=True)
@@ -187,22 +187,12 @@ class News:
         return how
 
     async def _say_risk(self, batch: Batch) -> str | None:
-        try:
-            said = await self.link.call(
-                "say",
-                kind="risk",
-                **self.caller,
-                key=f"activity:{self.label}:{batch.first_seq}",
-                subject=f"the activity command of {self.label} failed {ATTEMPTS_MAX} times "
-                f"on facts {batch.first_seq} to {batch.last_seq}",
-            )
-        except Refused as refusal:
-            if refusal.code != "key-conflict":
-                raise
-            known: str | None = refusal.details.get("fact_id")
-            return known
-        risk: str = said["fact"]["event_id"]
-        return risk
+        return await self.link.say_risk(
+            **self.caller,
+            key=f"activity:{self.label}:{batch.first_seq}",
+            subject=f"the activity command of {self.label} failed {ATTEMPTS_MAX} times "
+            f"on facts {batch.first_seq} to {batch.last_seq}",
+        )
 
     def _done(self, seq: int) -> None:
         if self.command is not None and not self.is_dry:

@@ -154,7 +154,9 @@ async def _rows(client: Client, wish: Wish) -> tuple[list[Row], Warnings]:
     for row in await all_tasks(client, wish.run, steps=steps):
         validation = described.get(row["id"], row).get("validation")
         if row["registered"] and validation != row.get("validation"):
-            message = f"{row['id']}: the file's validation differs from the registered one, which counts"
+            message = (
+                f"{row['id']}: the file's validation differs from the registered one, which counts"
+            )
             noted.append({"code": "validation-differs", "message": message})
         rows.append(row if row["registered"] else {**row, "validation": validation})
     if wish.step is None:
@@ -264,13 +266,20 @@ class _Validations:
                 "say", kind="note", tool=self._wish.tool, **session,
                 subject=f"validation {outcome['status']}: {outcome['step']}",
                 run=self._wish.run, step=outcome["step"], status=outcome["status"], data=data,
-                evidence=[outcome["output"]] if outcome["output"] else [],
+                evidence=[_ending(outcome), *([outcome["output"]] if outcome["output"] else [])],
             )  # fmt: skip
         except RallyError as error:
             message = f"the outcome of {outcome['step']} is not recorded: {error.message}"
             self.warnings.append({"code": "not-recorded", "message": message})
             return None
         return str(said["fact"]["event_id"])
+
+
+def _ending(outcome: Row) -> str:
+    """How a validation ended, for those who read the evidence alone."""
+    if outcome["timed_out"]:
+        return "timed out"
+    return f"exit {outcome['exit_code']} after {outcome['duration_ms']} ms"
 
 
 def _tail(*outputs: bytes) -> str:

@@ -95,13 +95,14 @@ def _intent(entry: Entry) -> str:
 
 def _owns(entry: Entry) -> tuple[Sequence[str], bool]:
     owns, read_only = entry.get("owns") or (), bool(entry.get("read_only"))
-    if read_only == bool(owns):
+    if read_only and owns:
         raise UsageError(
             "bad-value", "a task either owns paths or is read-only: give --owns or --read-only",
             hint="--owns src/api/",
         )  # fmt: skip
     _check_number("--owns", owns, PATHS_MAX)
-    return owns, read_only
+    # Who owns no path may write none (contract C4, `read-only-step`): nothing is left unprotected.
+    return owns, not owns
 
 
 def _depends_on(entry: Entry, step: str) -> list[str]:

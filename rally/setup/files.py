@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from rally.facilitation.ledger.failures import as_failure
+from rally.facilitation.ledger.folder import sync_folder
 from rally.model.errors import Failure, UsageError
 from rally.setup.jsonc import BrokenTextError
 from rally.setup.surface import FileChange
@@ -141,7 +142,7 @@ def _swap(path: str, before: bytes | None, after: bytes | None, mode: int | None
             os.unlink(real)
         else:
             _write(real, path, before, (after, mode))
-        _sync_folder(os.path.dirname(real))
+        sync_folder(os.path.dirname(real))
     except OSError as error:
         raise failed(error, path) from error
 
@@ -191,15 +192,6 @@ def _expect(path: str, data: bytes | None) -> None:
             "config-changed", f"another program changed {path} at the same moment",
             hint="run the command again", details={"file": path},
         )  # fmt: skip
-
-
-def _sync_folder(folder: str) -> None:
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _unreadable(path: str, why: str) -> UsageError:

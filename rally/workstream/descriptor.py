@@ -133,6 +133,8 @@ def _owned(value: Any) -> str:
 
 
 def _tier(value: Any) -> str:
+    if value == "":
+        raise PydanticCustomError("missing-field", "is empty")
     if value not in TIERS:
         raise PydanticCustomError(
             "bad-tier", "is {value}; it must be one of {tiers}",

@@ -53,10 +53,17 @@ def packets(
         )  # fmt: skip
     made = []
     for spec in wanted:
-        tool = check_tool(f"{prefix}:{spec.id}", name="the tool id that --tool-prefix makes")
+        tool = _tool(prefix, spec.id)
         assignment = assignment_of(descriptor, spec, run, report.paths.get(spec.id, ()))
         made.append(Packet(spec.id, tool, packet(assignment, tool)))
     return made
+
+
+def _tool(prefix: str, task_id: str) -> str:
+    try:
+        return check_tool(f"{prefix}:{task_id}", name="the tool id that --tool-prefix makes")
+    except UsageError as error:
+        raise UsageError(error.code, error.message, hint="--tool-prefix agent") from error
 
 
 def assignment_of(

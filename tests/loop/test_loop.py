@@ -366,3 +366,26 @@ async def test_a_blocker_on_the_paths_stops_the_task(bench: Bench) -> None:
     assert "hands off" in error.value.message
     assert await bench.claims() == []
     assert not (bench.aside / "ran").exists()
+
+
+async def test_a_task_that_is_stopped_keeps_nobody_from_the_ones_behind_it(bench: Bench) -> None:
+    """What nothing stops is carried out, although the stopped one comes first and stays ready."""
+    await bench.add("a", priority=1)
+    await bench.add("b")
+    await bench.say("blocker", subject="hands off", paths=["src/a.txt"])
+    done = await bench.loop(good("b"))
+    assert (done["task"], done["verdict"]) == ("b", "passed")
+    assert await bench.claims() == []
+
+
+@pytest.mark.parametrize("where", ["--run r --step a", "--path src"])
+async def test_what_was_stopped_meanwhile_does_not_land(bench: Bench, where: str) -> None:
+    """A blocker that came while the agent worked; the task is given back, and that blocker is enough."""
+    await bench.add()
+    blocker = f"rally say blocker --tool lead {where} --subject 'hands off' >&2"
+    done = await bench.loop(f"{blocker}; {good()}")
+    assert (done["verdict"], done["artifact"], done["blocker"]) == ("stopped", None, None)
+    assert "hands off" in done["why"]
+    assert await bench.facts("artifact") == []
+    assert len(await bench.facts("blocker")) == 1
+    assert await bench.claims() == []

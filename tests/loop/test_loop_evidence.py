@@ -107,6 +107,57 @@ def test_a_snapshot_puts_nothing_into_the_repository(bench: Bench, tmp_path: Pat
     assert not (tmp_path / "hooked").exists()
 
 
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+async def test_what_the_user_has_git_overlook_is_looked_at(bench: Bench, flag: str) -> None:
+    """A flag in the user's index hides nothing that an agent does, and stays there."""
+    bench.git("update-index", flag, "README")
+    flagged = bench.git("ls-files", "-v")
+    await bench.add()
+    done = await bench.loop(f"echo more >> README; {good()}")
+    assert (done["verdict"], why(done["attempts"][0], "boundary")) == (
+        "findings", "README is not within what the task owns",
+    )  # fmt: skip
+    assert bench.git("ls-files", "-v") == flagged
+
+
+async def test_a_rule_that_the_agent_adds_hides_nothing(bench: Bench) -> None:
+    """What was ignored before stays so; what is ignored only since is seen, whatever it is called."""
+    (bench.root / ".gitignore").write_text("*.log\n")
+    bench.git("add", ".")
+    bench.git("commit", "-qm", "rules")
+    with (bench.root / ".git" / "info" / "exclude").open("a") as rules:
+        rules.write("*.tmp\n")
+    await bench.add()
+    hides = "echo '*' >> .git/info/exclude; touch x.log x.tmp ':(top)sly'"
+    done = await bench.loop(f"{hides}; {good()}")
+    assert done["verdict"] == "findings"
+    assert done["attempts"][0]["changed_files"] == [":(top)sly", "src/a.txt"]
+
+
+async def test_an_ignored_file_that_the_agent_commits_is_seen(bench: Bench) -> None:
+    """Git tracks it from then on, whatever its rules say."""
+    (bench.root / ".git" / "info" / "exclude").write_text("*.log\n")
+    await bench.add()
+    forced = "echo x > x.log; git add -f x.log; git -c user.name=t -c user.email=t@t commit -qm x"
+    done = await bench.loop(f"{forced}; {good()}")
+    assert done["verdict"] == "findings"
+    assert done["attempts"][0]["changed_files"] == ["src/a.txt", "x.log"]
+
+
+def test_what_a_sparse_checkout_left_out_is_not_deleted(bench: Bench, tmp_path: Path) -> None:
+    """What is not there because the user does not want it there was changed by nobody."""
+    (bench.root / "far").mkdir()
+    (bench.root / "far" / "x").write_text("x")
+    bench.git("add", ".")
+    bench.git("commit", "-qm", "far")
+    bench.git("sparse-checkout", "set", "--no-cone", "/README")
+    snapshots = Snapshots(str(bench.root), bench.env, str(tmp_path))
+    first = snapshots.take()
+    assert snapshots.uncommitted(first) == []
+    (bench.root / "new").write_text("x")
+    assert "far/x" not in snapshots.changed(first, snapshots.take())
+
+
 def test_what_git_cannot_take_in_is_told_and_the_rest_compared(
     bench: Bench, tmp_path: Path
 ) -> None:

@@ -75,7 +75,7 @@ ONE_WRONG: list[tuple[Any, tuple[str, str, str]]] = [
     (plan(task("a", depends_on=["b"]), task("b", depends_on=["a"])), ("cycle", "a", "depends_on")),
     (plan(task("a", tier="remote")), ("bad-tier", "a", "tier")),
     (plan(task("a", tier=["host-native"])), ("bad-tier", "a", "tier")),
-    (plan(task("a", tier="")), ("bad-tier", "a", "tier")),
+    (plan(task("a", tier="")), ("missing-field", "a", "tier")),
     (plan(task("a", intent="x" * 16_385)), ("too-long", "a", "intent")),
     (plan(task("a", intent="é" * 8_193)), ("too-long", "a", "intent")),
     (plan(task("a", owns=[f"p{n}" for n in range(1_001)])), ("too-long", "a", "owns")),

@@ -175,6 +175,7 @@ def test_a_prefix_that_makes_no_tool_id_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError) as caught:
         packets(report_on(plan(task("a"))), "r", prefix=prefix)
     assert caught.value.code == "bad-tool"
+    assert caught.value.hint == "--tool-prefix agent"
 
 
 def test_packets_are_written_whole_and_again(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ BAD: list[tuple[tuple[str, ...], str, str]] = [
         "--intent has 16385 bytes",
     ),
     (("--id", "a", "--intent", "\udcff", "--owns", "p"), "bad-text", "--intent"),
-    (("--id", "a", "--intent", "x"), "bad-value", "read-only"),
     (("--id", "a", "--intent", "x", "--owns", "p", "--read-only"), "bad-value", "read-only"),
     (("--id", "a", "--intent", "x", "--owns", ""), "bad-path", "empty"),
     (("--id", "a", "--intent", "x", "--owns", "../p"), "path-outside-room", "'../p'"),
@@ -152,6 +151,14 @@ async def test_a_read_only_task_takes_its_step_alone(desk: Desk) -> None:
     assert "paths" not in taken["fact"]
     assert taken["task"]["owns"] == "read-only"
     assert "read-only: you write" in taken["packet"]
+
+
+async def test_an_empty_id_takes_nothing(desk: Desk) -> None:
+    """A variable that was not set is not the wish for just any task."""
+    await desk.json(*ADD, *SOUND)
+    refused = await desk("task", "take", "--run", "r", "--tool", "x:1", "--id", "", "--json")
+    assert (refused.code, refused.error["code"]) == (2, "missing-field")
+    assert (await take(desk, "x:1"))["task"]["id"] == "a"
 
 
 async def test_nothing_ready_says_why(desk: Desk) -> None:

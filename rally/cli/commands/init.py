@@ -73,11 +73,10 @@ async def _make(
     place, env = place_of(session), session.call.env
     top = at.folder() if create else at.top
     pages = [] if top is None else block_changes(top, create=create)
-    inside = f"{(top or '').rstrip('/')}/"
-    led_out = [one for one in pages if not os.path.realpath(one.path).startswith(inside)]
+    led_out = _led_out(pages, top or "")
     pages = [one for one in pages if one not in led_out]
     changes = [*pages, *changes_of(plans)]
-    warnings = [*map(_led_out, led_out), *warnings_of(plans)]
+    warnings = [*map(_left_alone, led_out), *warnings_of(plans)]
     if dry_run:
         head = await _head(session)
         is_new = not _has_ledger(place.root)
@@ -105,8 +104,13 @@ async def _remove(session: Session, *, dry_run: bool) -> Answered:
     return {**data, **_files(done), "dry_run": False, "removed": True}, []
 
 
-def _led_out(change: FileChange) -> dict[str, str]:
-    """A repository that somebody else wrote could have any file of the user's changed by a link."""
+def _led_out(pages: list[FileChange], top: str) -> list[FileChange]:
+    """Links out of the repository: whoever wrote it could have any file of the user's changed."""
+    inside = f"{top.rstrip('/')}/"
+    return [one for one in pages if not os.path.realpath(one.path).startswith(inside)]
+
+
+def _left_alone(change: FileChange) -> dict[str, str]:
     said = f"{change.path} is a link to {os.path.realpath(change.path)}, outside of the repository"
     return {"code": "left-behind", "message": f"{said}: it is left alone"}
 

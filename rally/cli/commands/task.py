@@ -59,7 +59,7 @@ def _plan(action: str, options: dict[str, Any]) -> Ask:
 def add(**options: Any) -> Ask:
     """Register a task.
 
-    It owns paths or is read-only. It can be taken when all that it depends on has landed.
+    It owns paths, or else is read-only. It can be taken when all that it depends on has landed.
     """
     return _plan("add", options)
 

@@ -9,7 +9,7 @@ from rally.cli.text.facts import block, joined
 from rally.model.visible import visible
 
 _STYLES = {"pass": "ok", "fail": "stop", "unknown": "warn"}
-_VERDICTS = {"passed": "ok", "undecided": "warn"}
+_VERDICTS = {"passed": "ok", "undecided": "warn", "stopped": "warn"}
 
 
 def show_loop(data: dict[str, Any], screen: Screen) -> str:

@@ -23,7 +23,7 @@ from rally.execution.link import Link
 from rally.execution.reporter import Reporter
 from rally.facilitation.places import find_place
 from rally.model.clock import Clock, from_rfc3339
-from rally.model.errors import RallyError, Refused, UsageError
+from rally.model.errors import RallyError, UsageError
 from rally.model.kinds import SUBJECT_CHARS_MAX
 from rally.model.paths import canonical_text, name_on_disk
 
@@ -192,25 +192,15 @@ class Sentinel:
     async def _say_risk(self, subject: str, paths: list[str], about: Doc) -> str | None:
         claim_id = about["claim"]
         digest = sha256("\0".join(paths).encode(errors="surrogateescape")).hexdigest()[:16]
-        try:
-            said = await self.link.call(
-                "say",
-                kind="risk",
-                **self.caller,
-                key=f"boundary:{claim_id}:{digest}",
-                ref=claim_id,
-                subject=subject[:SUBJECT_CHARS_MAX],
-                paths=paths[:LISTED_MAX],
-                severity="medium",
-                data={"boundary": about},
-            )
-        except Refused as refusal:
-            if refusal.code != "key-conflict":
-                raise
-            known: str | None = refusal.details.get("fact_id")
-            return known
-        risk: str = said["fact"]["event_id"]
-        return risk
+        return await self.link.say_risk(
+            **self.caller,
+            key=f"boundary:{claim_id}:{digest}",
+            ref=claim_id,
+            subject=subject[:SUBJECT_CHARS_MAX],
+            paths=paths[:LISTED_MAX],
+            severity="medium",
+            data={"boundary": about},
+        )
 
 
 async def _rest(tree: Written) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +65,26 @@ class Desk:
         return sorted(rows, key=lambda row: row["priority"])
 
     async def take(self, task_id: str | None) -> Taken:
-        """Take the task, or the next one that is ready.
+        """Take the task, or the next one that is ready and that no check stops.
 
         Raises:
             Refused: `nothing-ready`; `task-blocked`, a check stops what it is to write, and it was
                 given back.
             UsageError: `unknown-task`.
         """
+        try:
+            return await self._take(task_id)
+        except Refused as refusal:
+            if task_id is not None or refusal.code != "task-blocked":
+                raise
+            # It stays the first that is ready, and would keep everybody from all behind it.
+            for row in await self.rows():
+                if row["ready"] and not await self._stops_of(row["id"], _paths(row)):
+                    with suppress(Refused, UsageError):  # another one was faster
+                        return await self._take(row["id"])
+            raise
+
+    async def _take(self, task_id: str | None) -> Taken:
         me = await self._link.call("whoami", **self._caller)
         held = {claim["event_id"] for claim in me.get("claims", ())}
         named = {"id": task_id} if task_id is not None else {}
@@ -121,11 +134,22 @@ class Desk:
         except RallyError:
             return
 
+    async def stops(self, taken: Taken) -> list[str]:
+        """What speaks against going on with what is held: stops of a check, blockers of the step."""
+        of = taken.assignment
+        rows = await self.rows()
+        blockers = [row["blocked_by"] for row in rows if row["id"] == of.task and row["blocked_by"]]
+        stops = await self._stops(taken)
+        return [*stops, *(f"{one['tool']} blocks it: {one['subject']}" for one in blockers)]
+
     async def _stops(self, taken: Taken) -> list[str]:
         of = taken.assignment
+        return await self._stops_of(of.task, of.owns, fence=taken.fence)
+
+    async def _stops_of(self, task: str, paths: Sequence[str], **more: int) -> list[str]:
         checked = await self._link.call(
-            "check", phase="before-write", **self._caller, run=of.run, step=of.task,
-            fence=taken.fence, paths=list(of.owns),
+            "check", phase="before-write", **self._caller, run=self._run, step=task,
+            paths=list(paths), **more,
         )  # fmt: skip
         return [one["message"] for one in checked["findings"] if one["severity"] == "stop"]
 
@@ -262,6 +286,11 @@ class Desk:
             said = await self._link.call("say", **{**given, "summary": given["subject"]})
         event_id: str = said["fact"]["event_id"]
         return event_id
+
+
+def _paths(row: Doc) -> list[str]:
+    """What a task in a list of tasks writes; nothing where it is read-only."""
+    return list(row["owns"]) if isinstance(row["owns"], list) else []
 
 
 def _cut(text: str, bytes_max: int) -> str:

@@ -14,7 +14,8 @@ from rally.hosts.oneshot.shape import Reading
 from rally.model.kinds import SUBJECT_CHARS_MAX
 
 PASSED, FINDINGS, FAILED, UNDECIDED, LOST = "passed", "findings", "failed", "undecided", "lost"
-VERDICTS = (PASSED, FINDINGS, FAILED, UNDECIDED, LOST)
+STOPPED = "stopped"
+VERDICTS = (PASSED, FINDINGS, FAILED, UNDECIDED, STOPPED, LOST)
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,6 +106,11 @@ class Outcome:
         """The claim ended before the task could land."""
         self.verdict = LOST
         self.why = "the claim ended while the agent worked; nothing was landed"
+
+    def stop(self, why: str) -> None:
+        """Somebody put something in the way before the task could land."""
+        self.verdict = STOPPED
+        self.why = f"it was stopped while the agent worked, and nothing was landed: {why}"
 
     def proof(self) -> tuple[list[str], str]:
         """Evidence and summary of the artifact."""

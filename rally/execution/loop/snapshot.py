@@ -26,6 +26,7 @@ _SETTINGS = (
     *("-c", "diff.relative=false", "-c", "core.untrackedCache=false"),
     *("-c", "core.looseCompression=0", "-c", "pack.compression=0"),
 )
+_OF_GIT = ("objects", "index", "info/exclude")
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 
 
@@ -44,7 +45,8 @@ class Snapshots:
     def __init__(self, top: str, env: Mapping[str, str], scratch: str) -> None:
         self.top = top
         self._env = clean_env(env)
-        objects, index = self._ask("rev-parse", "--git-path", "objects", "--git-path", "index")
+        asked = [word for one in _OF_GIT for word in ("--git-path", one)]
+        objects, index, exclude = self._ask("rev-parse", *asked)
         own_objects, own_index = f"{scratch}/objects", f"{scratch}/index"
         os.makedirs(own_objects, exist_ok=True)
         if os.path.isfile(os.path.join(top, index)):
@@ -56,10 +58,43 @@ class Snapshots:
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _listed(os.path.join(top, objects)),
         }
         self.warnings: list[str] = []
+        self._exclude = os.path.join(top, exclude)
+        # What is to be ignored is settled by what the rules were before the agent came.
+        self._excluded = _content(self._exclude)
+        self._own_exclude = f"{scratch}/exclude"
+        with open(self._own_exclude, "wb") as kept:
+            kept.write(self._excluded)
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        """Have git look also at the files that the user told it to take as unchanged."""
+        out = self._need("ls-files", "-v", "-z", "--", ".")
+        marked = [one for one in out.split(b"\0") if one and (one[:1] == b"S" or one[:1].islower())]
+        # What a sparse checkout left out is not there, and is not deleted either.
+        here = [
+            one[2:]
+            for one in marked
+            if os.path.lexists(os.path.join(os.fsencode(self.top), one[2:]))
+        ]
+        if not here:
+            return
+        names = b"".join(name + b"\0" for name in here)
+        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+            code, _, err = self._run("update-index", flag, "-z", "--stdin", stdin=names)
+            if code != 0:
+                raise _failed("update-index", code, err)
 
     def take(self) -> str:
         """The id of a tree with everything as it is now."""
-        code, _, err = self._run("add", "--all", "--ignore-errors", "--", ".")
+        self._add("--all", "--", ".")
+        if found := self._tracked() + self._hidden():
+            self._add("--force", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=found)
+        return self._ask("write-tree")[0]
+
+    def _add(self, *arguments: str, stdin: bytes = b"") -> None:
+        code, _, err = self._run(
+            "--literal-pathspecs", "add", "--ignore-errors", *arguments, stdin=stdin
+        )
         if code not in (0, 1):
             raise _failed("add", code, err)
         if code == 1:
@@ -67,7 +102,30 @@ class Snapshots:
             told = _first_line(err)
             if told not in self.warnings:
                 self.warnings.append(told)
-        return self._ask("write-tree")[0]
+
+    def _tracked(self) -> bytes:
+        """The files that git ignores, and that were given to it all the same since the beginning."""
+        ours = set(self._need("ls-files", "-z").split(b"\0"))
+        env = {name: value for name, value in self._env.items() if name != "GIT_INDEX_FILE"}
+        code, out, err = self._run("ls-files", "-z", env=env)
+        if code != 0:
+            raise _failed("ls-files", code, err)
+        top = os.fsencode(self.top)
+        more = [one for one in out.split(b"\0") if one not in ours]
+        return b"".join(one + b"\0" for one in more if os.path.lexists(os.path.join(top, one)))
+
+    def _hidden(self) -> bytes:
+        """The files that are new, and ignored by nothing but rules that the repository got since."""
+        if _content(self._exclude) == self._excluded:
+            return b""
+        code, out, _ = self._run("config", "--type=path", "--get", "core.excludesFile")
+        home = self._env.get("XDG_CONFIG_HOME") or f"{self._env.get('HOME', '')}/.config"
+        own = os.fsdecode(out).strip() if code == 0 else f"{home}/git/ignore"
+        rules = [self._own_exclude, *((own,) if os.path.isfile(own) else ())]
+        given = [f"--exclude-from={os.path.join(self.top, one)}" for one in rules]
+        return self._need(
+            "ls-files", "--others", "-z", *given, "--exclude-per-directory=.gitignore", "--", "."
+        )
 
     def changed(self, before: str, after: str) -> list[str]:
         """The files that differ, relative to the root of the tree, sorted; bytes that are no UTF-8
@@ -107,10 +165,12 @@ class Snapshots:
             raise _failed(arguments[0], code, err)
         return out
 
-    def _run(self, *arguments: str, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
+    def _run(
+        self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, bytes]:
         try:
             return run_captured(
-                ["git", *_SETTINGS, *arguments], cwd=self.top, env=self._env,
+                ["git", *_SETTINGS, *arguments], cwd=self.top, env=env or self._env,
                 timeout_s=TIMEOUT_S, stdin=stdin,
             )  # fmt: skip
         except OSError as error:
@@ -126,6 +186,14 @@ def _listed(folder: str) -> str:
         return folder
     escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _content(file: str) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read()
+    except OSError:
+        return b""
 
 
 def _first_line(err: bytes) -> str:

@@ -328,6 +328,11 @@ class _Loop:
             self._is_settled = True
             result.lose()
             return
+        if result.verdict == outcome.PASSED and (stops := await self._desk.stops(taken)):
+            result.stop(stops[0])
+            await self._desk.drop(taken, result.why)
+            self._is_settled = True
+            return
         if result.verdict == outcome.PASSED:
             try:
                 result.artifact = await self._desk.land(taken, *result.proof())

@@ -143,7 +143,7 @@ def _lock(handle: int, folder: Path, *, tries: int, must: bool) -> bool:
     return False
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Make the names in a folder durable, where the file system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

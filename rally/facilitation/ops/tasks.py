@@ -138,8 +138,10 @@ async def _take(ask: Ask) -> Reply:
     tool, session_id = ask.caller()
     run, service = run_of(ask.params), ask.service
     asked = Asked("claim", tool, session_id, {"run": run})
-    if step := ask.params.get("id"):
-        asked.content["step"] = check_task_id(str(step))
+    # An id that is empty is one that got lost on the way, and no leave to take just any task.
+    step = _step(ask) if ask.params.get("id") is not None else None
+    if step is not None:
+        asked.content["step"] = step
     if ttl := ask.params.get("ttl"):
         asked.options["ttl_ms"] = parse_duration_ms(
             ttl, min_ms=TTL_MS_MIN, max_ms=TTL_MS_MAX, name="--ttl"
@@ -151,8 +153,8 @@ async def _take(ask: Ask) -> Reply:
             raise await _nothing_left(ask, run) from None
         raise
     except UsageError as error:
-        if error.code == "unknown-task":
-            await _refuse_landed(ask, run, str(step))
+        if error.code == "unknown-task" and step is not None:
+            await _refuse_landed(ask, run, step)
         raise
     task_id = said.fact.ref or ""
     registered = await service.read(
