@@ -301,7 +301,7 @@ def test_worktrees_that_are_gone_are_counted_and_only_suggested(here: Shell) -> 
 def test_a_fact_from_the_future_shows_a_wrong_clock(here: Shell) -> None:
     """Leases would end at the wrong time."""
     program = (
-        "import asyncio\n"
+        "import asyncio, os\n"
         "from rally.facilitation.rooms import Rooms\n"
         "from rally.model.clock import SystemClock\n"
         "class Ahead(SystemClock):\n"
@@ -310,7 +310,7 @@ def test_a_fact_from_the_future_shows_a_wrong_clock(here: Shell) -> None:
         "async def main():\n"
         "    rooms = Rooms(clock=Ahead())\n"
         "    said = {'kind': 'note', 'tool': 'far:1', 'subject': 'x'}\n"
-        f"    await rooms.call('say', said, cwd={str(here.cwd)!r}, env={{'HOME': '/nonexistent'}})\n"
+        f"    await rooms.call('say', said, cwd={str(here.cwd)!r}, env=dict(os.environ))\n"
         "    await rooms.close()\n"
         "asyncio.run(main())\n"
     )

@@ -118,7 +118,8 @@ class Desk:
             raise Refused(
                 "task-blocked", f"task {taken.assignment.task} of run {self._run}: {stops[0]}",
                 hint=f"rally check before-write --tool {self.caller[0]} --run {word(self._run)} "
-                f"--step {taken.assignment.task}", details={"stops": stops},
+                f"--step {taken.assignment.task} --path {word((*taken.assignment.owns, '.')[0])}",
+                details={"stops": stops},
             )  # fmt: skip
         return taken
 
