@@ -113,4 +113,6 @@ def nondeterminism(command: str) -> list[str]:
     names = dict.fromkeys(name for name, found in _COMPILED if found.search(executed))
     if "random" in names and _PYTHON_SEEDED.search(executed):
         del names["random"]
+    if any(name.lower().endswith("now") for name in names):
+        names.pop("now()", None)  # the call that has been named already
     return list(names)

@@ -373,6 +373,7 @@ async def test_a_task_that_is_stopped_keeps_nobody_from_the_ones_behind_it(bench
     await bench.add("a", priority=1)
     await bench.add("b")
     await bench.say("blocker", subject="hands off", paths=["src/a.txt"])
+    assert (await bench.loop(good("b"), dry_run=True))["task"] == "b"
     done = await bench.loop(good("b"))
     assert (done["task"], done["verdict"]) == ("b", "passed")
     assert await bench.claims() == []

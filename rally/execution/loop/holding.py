@@ -79,10 +79,15 @@ class Desk:
                 raise
             # It stays the first that is ready, and would keep everybody from all behind it.
             for row in await self.rows():
-                if row["ready"] and not await self._stops_of(row["id"], _paths(row)):
+                if row["ready"] and not await self.is_stopped(row):
                     with suppress(Refused, UsageError):  # another one was faster
                         return await self._take(row["id"])
             raise
+
+    async def is_stopped(self, row: Doc) -> bool:
+        """Whether a check stops what a task of the list is to write."""
+        paths = row["owns"] if isinstance(row["owns"], list) else []
+        return bool(await self._stops_of(row["id"], paths))
 
     async def _take(self, task_id: str | None) -> Taken:
         me = await self._link.call("whoami", **self._caller)
@@ -287,11 +292,6 @@ class Desk:
             said = await self._link.call("say", **{**given, "summary": given["subject"]})
         event_id: str = said["fact"]["event_id"]
         return event_id
-
-
-def _paths(row: Doc) -> list[str]:
-    """What a task in a list of tasks writes; nothing where it is read-only."""
-    return list(row["owns"]) if isinstance(row["owns"], list) else []
 
 
 def _cut(text: str, bytes_max: int) -> str:

@@ -109,7 +109,12 @@ async def _dry(wish: Wish, desk: Desk, tree: Tree, agent: Agent) -> dict[str, An
     known = [row for row in rows if wish.task in (None, row["id"])]
     if wish.task is not None and not known:
         raise _unknown(wish)
-    row = next((row for row in known if row["ready"]), None)
+    ready = [row for row in known if row["ready"]]
+    row = next(iter(ready), None)
+    for one in ready:
+        if not await desk.is_stopped(one):
+            row = one
+            break
     if row is None:
         told = [f"{one['id']}: {one['detail'] or one['status']}" for one in known[:5]]
         why = "; ".join(told) or "it has no tasks"
