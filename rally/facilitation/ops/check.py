@@ -34,7 +34,7 @@ async def check(ask: Ask) -> Reply:
     if params.get("run") and params.get("step"):
         step = (check_identity(params["run"], "--run"), check_identity(params["step"], "--step"))
     elif params.get("step"):
-        raise UsageError("missing-field", "--step needs --run", hint="--run api-2 --step users")
+        raise UsageError("missing-field", "--step needs --run", hint="--run RUN")
     paths = ask.names() if phase in _GIT_PHASES else ask.paths()
     judge = before_complete if phase == "before-complete" else before_write
 
