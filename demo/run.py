@@ -219,7 +219,8 @@ def look_back(stage: Stage) -> int:
     ).stdout
     narrate("what changed in the shared clone")
     print(changed, end="")
-    print(CLOSING.format(fifth=FIFTH if "DEMO_REVIEWER" in stage.env else ""))
+    fifth = FIFTH if "DEMO_REVIEWER" in stage.env else ""
+    print(CLOSING.format(fifth=fifth, bin=Path(sys.executable).parent))
     return 0 if landed == 4 else 1
 
 
@@ -232,7 +233,9 @@ wanted the same file: the second was stopped before it wrote a byte, went on sta
 free, was woken by `rally watch`, and finished.{fifth} Rally recorded and answered; the runners did the
 starting, as programs of their own.
 
-Try it yourself: rally enter --tool me && rally room"""
+Try it yourself, in any repository:
+  export PATH="{bin}:$PATH"
+  rally enter --tool me && rally room"""
 
 
 def give_up(number: int, _: object) -> None:

@@ -232,7 +232,7 @@ def ask(request: bytes, patience_s: float | None) -> int:
 
 
 class TakenBackError(OSError):
-    """A silent daemon was left; the argument is the outcome."""
+    """The daemon was left, silent or while nobody reads; the argument is the outcome."""
 
 
 def _answer(sock: socket, unsent: bool, patience_s: float | None) -> int:
@@ -264,7 +264,10 @@ def _answer(sock: socket, unsent: bool, patience_s: float | None) -> int:
 
 
 def _receive(sock: socket, patience_s: float | None) -> Iterator[bytes]:
-    """What the daemon sends, empty at its end; one that stays silent is asked whether it lives."""
+    """What the daemon sends, empty at its end; one that stays silent is asked whether it lives.
+
+    Of what is followed without end it is only what somebody still reads.
+    """
     first = None
     try:
         first = sock.recv(_RECEIVE_BYTES)
@@ -277,8 +280,20 @@ def _receive(sock: socket, patience_s: float | None) -> Iterator[bytes]:
     sock.settimeout(patience_s)
     if first is not None:
         yield first
-    while True:
+    while patience_s is not None or OUT not in _printed or _is_read(sock):
         yield sock.recv(_RECEIVE_BYTES)
+    raise TakenBackError(0)
+
+
+def _is_read(sock: socket) -> bool:
+    """Sleep until more comes; false if nobody reads standard output any more (`… | head -1`)."""
+    import select  # only what is followed waits for long
+
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    poll.register(1, 0)  # errors and hang-ups are told all the same
+    gone = dict(poll.poll()).get(1, 0) & (select.POLLERR | select.POLLHUP)
+    return not gone
 
 
 def _no_answer(printed: bool, unsent: bool) -> int:

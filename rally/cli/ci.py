@@ -13,8 +13,8 @@ import click
 
 from rally.cli.command import JSON
 from rally.cli.plan import Session
-from rally.model.errors import Failure, UsageError
-from rally.model.text import nearest
+from rally.model.errors import Failure
+from rally.model.text import check_choice
 
 FORMATS = ("text", "json", "github")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,14 +35,7 @@ def is_github(form: str) -> bool:
     Raises:
         UsageError: `bad-value`, there is no such format.
     """
-    if form not in FORMATS:
-        near = nearest(form, FORMATS)
-        raise UsageError(
-            "bad-value",
-            f"--format is {form!a}; it must be one of {', '.join(FORMATS)}",
-            hint=f"--format {near or 'text'}",
-            details={"choices": list(FORMATS)},
-        )
+    check_choice(form, "--format", FORMATS)
     meta = click.get_current_context().meta
     if form == "json":
         meta[JSON] = True
@@ -57,12 +50,11 @@ async def check_ledger(ask: AskRoom, session: Session) -> None:
     """
     seen = await ask("whoami", {})
     if seen["head"] == 0:
-        named = session.room or session.call.env.get("RALLY_ROOM")
         raise Failure(
             "unavailable",
             f"there is no ledger in {seen['room']}, so nothing can be checked against it",
             hint="RALLY_ROOM=<folder of the room>; see docs/git.md, in CI"
-            if not named
+            if session.named_room is None
             else "rally init, in the room's folder",
             details={"room": seen["room"]},
         )

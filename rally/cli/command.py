@@ -127,6 +127,31 @@ _HELP = click.Option(
 )  # fmt: skip
 
 
+def _check_values(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:
+    """Refuse an option whose value is an option of the same command: its value was forgotten.
+
+    click would take it: `say note --subject --json` would be a note about `--json`, and answer in
+    text. Whoever means it writes `--subject=--json`.
+
+    Raises:
+        BadOptionUsage: naming the option without a value.
+    """
+    if not any(word[:2] == "--" for word in args[1:]):
+        return
+    takes = {
+        flag: isinstance(param, click.Option) and not param.is_flag
+        for param in command.params
+        for flag in param.opts
+        if flag[:2] == "--"
+    }
+    words = iter(args)
+    for word in words:
+        if word == "--" or (isinstance(command, click.Group) and word[:1] != "-"):
+            return
+        if takes.get(word) and next(words, "") in takes:
+            raise click.BadOptionUsage(word, "it needs a value", ctx=ctx)
+
+
 class Verb(click.Command):
     """A command.
 
@@ -157,6 +182,8 @@ class Verb(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a word that no argument takes is a usage error that names it."""
+        if not ctx.resilient_parsing:
+            _check_values(self, ctx, args)
         if self.is_sparse:
             ctx.meta[_TYPED] = {word.partition("=")[0] for word in args if word[:1] == "-"}
         try:
@@ -235,6 +262,8 @@ class VerbGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options before the command's name."""
+        if not ctx.resilient_parsing:
+            _check_values(self, ctx, args)
         with _in_context(ctx):
             return super().parse_args(ctx, args)
 
@@ -292,6 +321,8 @@ class VerbGroup(click.Group):
         near = nearest(args[0], names)
         if ctx.parent is None and args[0] in SAYABLE:
             near = f"say {args[0]}"  # not `leave`, which looks like `release` and ends every claim
+        elif ctx.parent is None and args[0] == "version":
+            near = "--version"
         what = "option" if args[0].startswith("-") else "command"
         path = ctx.command_path
         raise UsageError(
@@ -328,14 +359,32 @@ def _in_context(ctx: click.Context) -> Iterator[None]:
         raise
 
 
+# The option that was probably meant by a bare word behind a command.
+_MEANT = {
+    **dict.fromkeys(("dag", "list"), "--run"),
+    **dict.fromkeys(("enter", "leave", "whoami", "next", "inbox", "wake-due"), "--tool"),
+    **dict.fromkeys(("add", "take", "done", "drop"), "--id"),
+    "log": "--kind",
+    "wait": "--until",
+    "give": "--to",
+    "mission": "--set",
+    "inject": "--text",
+}
+
+
 def _surplus(ctx: click.Context) -> UsageError:
-    """A word too many; where the command takes paths, a path was probably meant."""
-    from shlex import quote  # errors are rare
+    """A word too many, with the option that it was probably meant for."""
+    from rally.model import shell  # errors are rare
 
     word = ctx.args[0]
     flags = {flag for param in ctx.command.params for flag in param.opts}
+    meant = _MEANT.get(str(ctx.info_name), "--path")
+    if "--subject" in flags and " " in word:
+        meant = "--subject"
+    elif "--path" in flags and "/" in word:
+        meant = "--path"
     return UsageError(
         "usage",
         f"{ctx.command_path} takes no argument {word!a}",
-        hint=f"--path {quote(word)}" if "--path" in flags else f"{ctx.command_path} --help",
+        hint=f"{meant} {shell.word(word)}" if meant in flags else f"{ctx.command_path} --help",
     )

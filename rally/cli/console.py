@@ -65,6 +65,13 @@ class Console:
         """
         return find_place(self.call.cwd, self.room or self.call.env.get("RALLY_ROOM") or None).root
 
+    @property
+    def can_draw(self) -> bool:
+        """Whether standard output is a terminal whose cursor can be moved, and text is wished for."""
+        return (
+            self.call.colour and not self.wants_json and self.call.env.get("TERM", "dumb") != "dumb"
+        )
+
     def line(self, line: str | dict[str, Any]) -> None:
         """Write one line of a stream: text that is safe to show, or a JSON document.
 

@@ -17,7 +17,7 @@ WIDTH_DEFAULT = 80
 _WIDTH_MIN, _WIDTH_MAX = 40, 100
 _TERM_MAX = 30
 _MEANING_MIN = 26
-_COMMON = ("--json", "--room", "--no-color", "--help")
+COMMON = ("--json", "--room", "--no-color", "--help")
 
 Row = tuple[str, str]
 
@@ -32,12 +32,12 @@ def command_help(command: Verb, ctx: click.Context, *, only: Sequence[str] = ())
     params = command.get_params(ctx)
     arguments = [p for p in params if isinstance(p, click.Argument)]
     options = [p for p in params if isinstance(p, click.Option) and not p.hidden]
-    own = [p for p in options if p.opts[-1] not in _COMMON and (not only or p.name in only)]
+    own = [p for p in options if p.opts[-1] not in COMMON and (not only or p.name in only)]
     usage = [ctx.command_path, *(["[OPTIONS]"] if options else []), *map(_metavar, arguments)]
     blocks = [
         _wrapped(f"Usage: {' '.join(usage)}", width, "", "  "),
         *_paragraphs(command.help or "", width),
-        _definitions("Options:", [_option_row(option) for option in own], width),
+        _definitions("Options:", [option_row(option) for option in own], width),
         _definitions("Common options:", _common_rows(options), width),
         _closing(command.example, command.exits, width),
     ]
@@ -48,7 +48,7 @@ def group_help(group: VerbGroup, ctx: click.Context) -> str:
     """As `command_help`, with the commands of the group, under their sections."""
     width = _width(ctx)
     options = [p for p in group.get_params(ctx) if isinstance(p, click.Option)]
-    own = [p for p in options if p.opts[-1] not in _COMMON]
+    own = [p for p in options if p.opts[-1] not in COMMON]
     blocks = [
         _wrapped(f"Usage: {ctx.command_path} [OPTIONS] COMMAND …", width, "", "  "),
         *_paragraphs(group.help or "", width),
@@ -59,7 +59,7 @@ def group_help(group: VerbGroup, ctx: click.Context) -> str:
     term = max(len(name) for name in group.entries)
     blocks += [_definitions(f"{title}:", rows, width, term) for title, rows in sections.items()]
     blocks += [
-        _definitions("Options:", [_option_row(option) for option in own], width),
+        _definitions("Options:", [option_row(option) for option in own], width),
         _definitions("Common options:", _common_rows(options), width),
         _closing(group.example, group.exits, width),
     ]
@@ -102,7 +102,8 @@ def _wrapped(text: str, width: int, indent: str, hanging: str | None = None) -> 
     )
 
 
-def _option_row(option: click.Option) -> Row:
+def option_row(option: click.Option) -> Row:
+    """An option with its value, and what it means."""
     flags = ", ".join(option.opts)
     if not option.is_flag:
         flags += f" {option.metavar or option.type.name}"
@@ -111,7 +112,7 @@ def _option_row(option: click.Option) -> Row:
 
 
 def _common_rows(options: Iterable[click.Option]) -> list[Row]:
-    return [_option_row(option) for option in options if option.opts[-1] in _COMMON]
+    return [option_row(option) for option in options if option.opts[-1] in COMMON]
 
 
 def _definitions(title: str, rows: Sequence[Row], width: int, term: int = 0) -> list[str]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from rally.cli.options import shell_command
 from rally.cli.plan import Answered, Session
 from rally.cli.progress import progress
 from rally.execution.loop import work
@@ -45,20 +46,10 @@ def wish_of(params: Mapping[str, Any], place: Place, cwd: str) -> work.Wish:
         task=check_task_id(task) if task is not None else None,
         agent=params.get("agent"),
         words=tuple(params.get("argv", ())),
-        judge=_command(params.get("judge")),
+        judge=shell_command(params.get("judge"), "--judge", "./review.sh"),
         timeout_ms=timeout_ms,
         dry_run=bool(params.get("dry_run")),
     )
-
-
-def _command(judge: str | None) -> str | None:
-    if judge is None:
-        return None
-    if not judge.strip():
-        raise UsageError("bad-value", "--judge is empty", hint="--judge ./review.sh")
-    if "\0" in judge:
-        raise UsageError("bad-text", "--judge holds a NUL byte", hint="send it without NUL bytes")
-    return judge
 
 
 async def loop(session: Session, params: Mapping[str, Any], place: Place) -> Answered:

@@ -15,8 +15,8 @@ import click
 
 from rally import __version__
 from rally.cli.command import Verb, VerbGroup
+from rally.cli.help import COMMON, Row, option_row
 
-_COMMON = ("--json", "--room", "--no-color", "--help")
 # In roff these mean something, or are drawn as typographic signs.
 _ESCAPES = {
     "\\": "\\e",
@@ -43,8 +43,6 @@ _FILES = (
     ("$XDG_RUNTIME_DIR/rally/", "The daemon's socket."),
     ("$XDG_STATE_HOME/rally/", "The daemon's log, and which rooms there are."),
 )
-
-Row = tuple[str, str]
 
 
 def escaped(text: str) -> str:
@@ -195,12 +193,8 @@ def _options(context: click.Context, *, common: bool = True) -> list[Row]:
     for option in context.command.get_params(context):
         if not isinstance(option, click.Option) or option.hidden:
             continue
-        if not common and option.opts[-1] in _COMMON:
-            continue
-        flags = ", ".join(option.opts)
-        if not option.is_flag:
-            flags += f" {option.metavar or option.type.name}"
-        rows.append((flags, f"{option.help or ''}{' (repeatable)' if option.multiple else ''}"))
+        if common or option.opts[-1] not in COMMON:
+            rows.append(option_row(option))
     return rows
 
 

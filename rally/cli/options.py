@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from rally.cli.command import NUMBER
+from rally.model.errors import UsageError
 from rally.model.kinds import FIELD_BY_NAME, Field
+from rally.model.text import check_identity
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +81,32 @@ def paths(text: str) -> Callable[[F], F]:
 def run_name(text: str) -> Callable[[F], F]:
     """`--run`."""
     return click.option("--run", metavar="RUN", help=text)
+
+
+def needed_run(run: str | None) -> str:
+    """The value of `--run`, where there has to be one.
+
+    Raises:
+        UsageError: `missing-field`, or what is wrong with it.
+    """
+    if not run:
+        raise UsageError("missing-field", "--run is missing", hint="--run RUN")
+    return check_identity(run, "--run")
+
+
+def shell_command(text: str | None, flag: str, example: str) -> str | None:
+    """The value of an option that takes a command for `sh`; None where it was not given.
+
+    Raises:
+        UsageError: `bad-value`, it is empty; `bad-text`.
+    """
+    if text is None:
+        return None
+    if not text.strip():
+        raise UsageError("bad-value", f"{flag} is empty", hint=f"{flag} {example}")
+    if "\0" in text:
+        raise UsageError("bad-text", f"{flag} holds a NUL byte", hint="send it without NUL bytes")
+    return text
 
 
 def strict(text: str) -> Callable[[F], F]:

@@ -40,12 +40,16 @@ def parse(root: VerbGroup, argv: Sequence[str], *, columns: int) -> Parsed:
         UsageError: `usage`, or what the command itself finds wrong.
     """
     command = command_of(argv)
+    asked = list(argv)
+    if command == "help":  # `rally help say`, as git and cargo have it
+        asked.remove("help")
+        asked.append("--help")
     try:
-        context = root.make_context(PROGRAM, list(argv), terminal_width=columns or None)
+        context = root.make_context(PROGRAM, asked, terminal_width=columns or None)
         with context:
             plan = root.invoke(context)
-    except HelpAsked as asked:
-        text = asked.context.get_help()
+    except HelpAsked as helped:
+        text = helped.context.get_help()
         plan = Text(text, {"help": text})
         return Parsed(command, plan, wants_json=says_json(argv), no_color=True, room=None)
     except VersionAsked:

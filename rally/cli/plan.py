@@ -14,6 +14,7 @@ from rally.cli.screen import Screen
 if TYPE_CHECKING:
     from rally.cli.call import ArgvCall
     from rally.cli.port import RoomsPort
+    from rally.facilitation.places import Place
 
 Warnings = list[dict[str, str]]
 Answered = tuple[dict[str, Any], Warnings]
@@ -68,6 +69,21 @@ class Session:
             params["room"] = self.room
         return params
 
+    @property
+    def named_room(self) -> str | None:
+        """The folder that was said to be the room (`--room`, RALLY_ROOM); None: it is looked for."""
+        return self.room or self.call.env.get("RALLY_ROOM") or None
+
+    def place(self) -> Place:
+        """Where the command was typed, and of which room that is (contract R1).
+
+        Raises:
+            UsageError: `room-not-found`.
+        """
+        from rally.facilitation.places import find_place  # questions to the room need none of it
+
+        return find_place(self.call.cwd, self.named_room)
+
     async def ask(self, op: str, params: Mapping[str, Any]) -> Answered:
         """Put one question to the room, in this process.
 
@@ -100,9 +116,11 @@ class Ask:
         verdict: the exit code of an answer (contract O2: an answer, whatever it says, is no error).
         is_caller: whether `--tool` means who calls.
         reads: parameters in which `-` stands for standard input.
+        only_shown: parts of the answer that are for `show` alone, where the contract says of which
+            parts the JSON consists.
     """
 
-    __slots__ = ("is_caller", "op", "params", "reads", "show", "verdict")
+    __slots__ = ("is_caller", "only_shown", "op", "params", "reads", "show", "verdict")
 
     def __init__(  # noqa: PLR0913 (a record)
         self,
@@ -113,6 +131,7 @@ class Ask:
         verdict: Verdict = done,
         is_caller: bool = False,
         reads: tuple[str, ...] = (),
+        only_shown: tuple[str, ...] = (),
     ) -> None:
         self.op = op
         self.params = params
@@ -120,6 +139,7 @@ class Ask:
         self.verdict = verdict
         self.is_caller = is_caller
         self.reads = reads
+        self.only_shown = only_shown
 
 
 class Work:

@@ -1,7 +1,7 @@
 """One quiet line on standard error, for people who wait at a terminal; it is gone at the end.
 
 Only on a terminal, and never with --json: whatever reads an answer must not find it in there. rich is
-loaded here alone, and only then.
+loaded only then.
 """
 
 from __future__ import annotations

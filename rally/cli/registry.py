@@ -39,7 +39,7 @@ FACILITATION: tuple[Entry, ...] = (
     Entry("status", f"{_HERE}.room:status", "All rooms of this user.", LOOK),
     Entry("ui", f"{_HERE}.ui:ui", "The room on one line, for a status bar.", LOOK),
     Entry("dag", f"{_HERE}.dag:dag", "Draw a run: what landed, moves, is stalled, is planned.", FAN_OUT),
-    Entry("task", f"{_HERE}.task:task", "Add, list, take, finish or give back tasks of a run.", FAN_OUT),
+    Entry("task", f"{_HERE}.task:task", "Tasks of a run: add, list, take, done, drop.", FAN_OUT),
     Entry("wake-due", f"{_HERE}.inbox:wake_due", "Standbys that should be woken now.", FAN_OUT),
     Entry("memory", f"{_HERE}.memory:memory", "Named values: set, get, list.", STEER),
     Entry("lead", f"{_HERE}.lead:lead", "The lead's seat: show, take, give, drop.", STEER),

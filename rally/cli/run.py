@@ -120,6 +120,8 @@ async def _perform(parsed: Parsed, session: Session) -> int:
             params = session.params(plan.params, is_caller=plan.is_caller)
             noted = fill(params, plan.reads, session.call.stdin)
             data, warnings = await session.ask(plan.op, params)
+            if session.wants_json:
+                data = {name: part for name, part in data.items() if name not in plan.only_shown}
             return _answer(session, plan, (data, [*warnings, *noted]))
         case Work():
             return _answer(session, plan, await plan.run(session))

@@ -73,18 +73,3 @@ def screen_for(
         colour=is_terminal and not plain,
         now_ms=now_ms,
     )
-
-
-def span(duration_ms: int) -> str:
-    """A duration in at most two units, for people: `45s`, `12m`, `3h20m`, `2d4h`; never negative."""
-    seconds = max(0, duration_ms) // 1_000
-    if seconds < 60:
-        return f"{seconds}s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes}m"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours}h{minutes}m" if minutes else f"{hours}h"
-    days, hours = divmod(hours, 24)
-    return f"{days}d{hours}h" if hours else f"{days}d"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rally.cli.screen import Screen
-from rally.model.visible import display_width, one_line, pad, visible
+from rally.model.visible import cut_inside, display_width, one_line, pad, visible
 
 _GAP = 2
 _BELOW = "    "
@@ -27,11 +27,13 @@ class Column(NamedTuple):
         title: its heading.
         floor: the fewest columns it may be cut to; 0: it is never cut (ids are there to be copied).
         right: numbers stand on the right.
+        inside: it is cut in its middle: paths differ at their ends.
     """
 
     title: str
     floor: int = 0
     right: bool = False
+    inside: bool = False
 
 
 def table(
@@ -93,18 +95,20 @@ def _below(
 ) -> str:
     """The cells that found no room beside the others; those that may be cut share what is left."""
     there = [
-        (text, style, column.floor)
-        for (text, style), column in zip(cells, columns, strict=True)
-        if text
+        (text, style, column) for (text, style), column in zip(cells, columns, strict=True) if text
     ]
-    fixed = sum(display_width(text) for text, _, floor in there if not floor)
-    shared = sum(1 for _, _, floor in there if floor)
+    fixed = sum(display_width(text) for text, _, column in there if not column.floor)
+    shared = sum(1 for _, _, column in there if column.floor)
     each = (room - fixed - _GAP * (len(there) - 1)) // max(shared, 1)
     pieces = [
-        screen.paint(one_line(text, max(each, floor)) if floor else text, style)
-        for text, style, floor in there
+        screen.paint(_cut(text, column, max(each, column.floor)) if column.floor else text, style)
+        for text, style, column in there
     ]
     return (" " * _GAP).join(pieces)
+
+
+def _cut(text: str, column: Column, width: int) -> str:
+    return cut_inside(text, width) if column.inside else one_line(text, width)
 
 
 def _line(
@@ -115,7 +119,7 @@ def _line(
 ) -> str:
     pieces = []
     for n, (text, style) in enumerate(cells):
-        padded = pad(text, widths[n])
+        padded = pad(_cut(text, columns[n], widths[n]), widths[n])
         if columns[n].right:
             padded = padded.strip().rjust(widths[n])
         if n == len(cells) - 1:

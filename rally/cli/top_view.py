@@ -1,6 +1,6 @@
 """What `rally top` shows: one answer about the room, drawn for one size of terminal.
 
-The only module that imports rich (22 ms), which `top` alone pays for. What agents wrote is made
+It imports rich (22 ms), which `top` alone pays for. What agents wrote is made
 visible here (contract O5) and reaches rich as `Text`; markup is never read.
 """
 
@@ -17,10 +17,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.cli.text.facts import headline, held, several, step_of, waits_for
 from rally.model.clock import from_rfc3339, to_rfc3339
-from rally.model.durations import parse_duration_ms
+from rally.model.durations import parse_duration_ms, span
 from rally.model.visible import display_width, one_line, visible
 
 Doc = dict[str, Any]

@@ -55,7 +55,9 @@ def _no_such_option(error: click.NoSuchOption, path: str) -> UsageError:
     if error.ctx is not None:
         params = error.ctx.command.get_params(error.ctx)
         flags = [flag for param in params for flag in param.opts if flag.startswith("--")]
-    near = nearest(error.option_name, flags)
+    # Without the dashes: all options have those, and --tool is not meant by --room.
+    near = nearest(error.option_name.lstrip("-"), [flag.lstrip("-") for flag in flags])
+    near = f"--{near}" if near else None
     return UsageError(
         "usage",
         f"{path} has no option {error.option_name!a}",

@@ -45,6 +45,7 @@ class Conversation(asyncio.Protocol):
         self._awaiting_input: ArgvRequest | None = None
         self._is_argv = False
         self._gave_up = False
+        self.sees_off = False
         self._unsent: list[bytes] = []
         self._can_write = asyncio.Event()
         self._can_write.set()
@@ -87,11 +88,13 @@ class Conversation(asyncio.Protocol):
     # --- what the server calls
 
     def leave(self) -> list[asyncio.Task[None]]:
-        """The tasks that still run; where none does, the client is told that nothing was begun."""
-        if not self._tasks and self._gave_up:
-            self.close()
-        elif not self._tasks:
+        """The tasks that still run; where none does, the client is told that nothing was begun.
+
+        Who asked for `stop` is told by the end of its connection that the rooms are closed.
+        """
+        if not self._tasks and not self._gave_up:
             self._send(frames.pack(frames.LEAVING))
+        if not self._tasks and not self.sees_off:
             self.close()
         return list(self._tasks.values())
 
@@ -233,6 +236,7 @@ class Conversation(asyncio.Protocol):
             params = check_params(call.op, call.params)
             return await server.rooms.call(call.op, params, cwd=call.cwd, env=call.env)
         if call.op == "stop":
+            self.sees_off = True
             server.leave("asked to stop")
         return server.status(), []
 

@@ -164,7 +164,8 @@ def check_params(op: str, params: dict[str, Any]) -> dict[str, Any]:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "params"
         raise UsageError(
-            "usage", f"{op}: {place}: {first['msg']}", hint="see docs/architecture.md, operations",
+            "usage", f"{op}: {place}: {first['msg']}",
+            hint="the fields are those of rally/daemon/params.py",
             details={"operation": op, "field": place},
         ) from None  # fmt: skip
     return checked.model_dump(exclude_unset=True)

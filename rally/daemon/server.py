@@ -9,6 +9,7 @@ daemons:
     3. a connection on which nothing runs is told `D`: none of its requests was begun
     4. what runs may finish within `FINISH_S`, then it is cancelled
     5. the rooms are closed
+    6. the connections that asked for it with `stop` are closed: their owners know that all is done
 """
 
 from __future__ import annotations
@@ -202,7 +203,12 @@ class Server:
                 _log.info("gave up %d requests that did not finish in %g s", len(late), FINISH_S)
                 await asyncio.wait(late, timeout=_CANCEL_S)
         for talk in list(self._conversations):
-            talk.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_S):
-                await self.rooms.close()
+            if not talk.sees_off:
+                talk.close()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self.rooms.close()
+        finally:
+            for talk in list(self._conversations):
+                talk.close()

@@ -16,10 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from rally.model.kinds import EVIDENCE_BYTES_MAX
+
 if TYPE_CHECKING:
     from rally.execution.process import Process
 
 TAIL_BYTES = 16 * 1024
+# Of it so many as evidence: the last ones are what tells why.
+TOLD_BYTES_MAX = EVIDENCE_BYTES_MAX - 256
 # A log of more would fill somebody's disk.
 LOG_BYTES_MAX = 64 * 1024 * 1024
 # How long output that was written before the end may take to arrive.
@@ -69,6 +73,14 @@ class Ended:
     def succeeded(self) -> bool:
         """Whether it ended by itself, in time, with exit code 0."""
         return self.exit_code == 0 and not self.timed_out and not self.cut
+
+    @property
+    def told(self) -> str:
+        """The end of what it printed, as text of at most `TOLD_BYTES_MAX` that a fact may hold."""
+        outputs = (self.stdout, self.stderr)
+        texts = [one.decode(errors="replace").replace("\0", "\ufffd") for one in outputs]
+        whole = "\n".join(text for one in texts if (text := one.rstrip("\n")))
+        return whole.encode()[-TOLD_BYTES_MAX:].decode(errors="ignore")
 
 
 class Child:

@@ -4,6 +4,9 @@ A small file in `.rally/watch/`, replaced as a whole, so a crash leaves the old 
 It is kept per label and not in the ledger: how far a reader has read is nobody else's news. It moves
 on when a batch was dealt with, so a watcher that is killed in the middle does that batch again. An
 attempt is counted before it begins; a batch that brings down its watcher is given up like any other.
+
+Where there is no room yet, nothing is made: that the label has looked is kept in the user's state
+folder, and the first fact of the room is its first news.
 """
 
 from __future__ import annotations
@@ -11,16 +14,17 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 import orjson
 
+from rally.facilitation.files import write_whole
 from rally.facilitation.places import ROOM_FOLDER
 from rally.model.errors import Failure
+from rally.model.shell import word
 
 _FOLDER = "watch"
 _NAME_CHARS = 40
@@ -44,16 +48,29 @@ class Cursor:
     Args:
         root: the room's root.
         label: the watcher's label.
+        state: the user's own folder of state.
     """
 
-    def __init__(self, root: str, label: str) -> None:
+    def __init__(self, root: str, label: str, *, state: str) -> None:
         self._folder = Path(root, ROOM_FOLDER, _FOLDER)
         readable = "".join(char if char.isalnum() or char in "._-" else "_" for char in label)
         digest = sha256(label.encode()).hexdigest()[:12]
         self._name = f"{readable[:_NAME_CHARS]}-{digest}"
+        place = sha256(f"{root}\0{label}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        self._before_room = Path(state, _FOLDER, place)
 
     def read(self) -> Mark | None:
         """The mark; None where there is none, or none that can be read."""
+        found = self._read()
+        return Mark(0) if found is None and self._before_room.exists() else found
+
+    def await_room(self) -> None:
+        """Keep that the label has looked before there was a room, if that can be kept."""
+        with suppress(OSError):
+            self._before_room.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._before_room.touch(mode=0o600)
+
+    def _read(self) -> Mark | None:
         try:
             kept = orjson.loads((self._folder / f"{self._name}.json").read_bytes())
             seq, attempts = int(kept["seq"]), int(kept["attempts"])
@@ -76,11 +93,10 @@ class Cursor:
         partial = self._folder / f".{self._name}.{os.getpid()}"
         with self._writing():
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(orjson.dumps(mark._asdict()))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._folder / f"{self._name}.json")
+            content, file = orjson.dumps(mark._asdict()), self._folder / f"{self._name}.json"
+            write_whole(file, content, partial=partial, is_durable=True)
+        with suppress(OSError):
+            self._before_room.unlink(missing_ok=True)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
@@ -111,5 +127,5 @@ class Cursor:
             raise Failure(
                 "unwritable",
                 f"how far the watcher is cannot be kept: {error.filename}: {error.strerror}",
-                hint=f"ls -ld {quote(str(self._folder.parent))}",
+                hint=f"ls -ld {word(str(self._folder.parent))}",
             ) from error

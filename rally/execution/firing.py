@@ -226,8 +226,7 @@ class Firing:
             )
         except Refused as refusal:
             if refusal.code == "not-owner":
-                conflict = {**refusal.details, "owner": refusal.details["owner"]}
-                return self._runs_elsewhere(entry, conflict)
+                return self._runs_elsewhere(entry, refusal.details)
             if refusal.code != "key-conflict":
                 raise
         except UsageError as error:

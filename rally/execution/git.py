@@ -15,7 +15,7 @@ Settings that change what the commands print are overruled one by one.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rally.execution.process import run_captured
 from rally.model.errors import Failure, UsageError
@@ -95,7 +95,7 @@ def changed_paths(commits: str, cwd: str, env: Mapping[str, str]) -> list[str]:
         raise _bad_range(commits, "a range is written A..B")
     code, out, err = _git([*_LOG, "--end-of-options", commits, "--"], cwd, clean_env(env))
     if code != 0:
-        raise _bad_range(commits, err.decode(errors="replace").strip().partition("\n")[0])
+        raise _bad_range(commits, first_line(err))
     return sorted(_names(out) | _since(first or "HEAD", last or "HEAD", cwd, clean_env(env)))
 
 
@@ -215,9 +215,24 @@ def clean_env(env: Mapping[str, str]) -> dict[str, str]:
     return {**own, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 
-def _git(arguments: list[str], cwd: str, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+def run_git(
+    arguments: Sequence[str],
+    cwd: str,
+    env: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    stdin: bytes = b"",
+) -> tuple[int, bytes, bytes]:
+    """Run git to its end: its exit code, standard output and standard error.
+
+    Args:
+        env: of `clean_env`, unless git is to heed the caller's.
+
+    Raises:
+        Failure: `unavailable`, it cannot be started, or did not end in time.
+    """
     try:
-        return run_captured(["git", *_SETTINGS, *arguments], cwd=cwd, env=env, timeout_s=TIMEOUT_S)
+        return run_captured(["git", *arguments], cwd=cwd, env=env, timeout_s=timeout_s, stdin=stdin)
     except OSError as error:
         raise Failure(
             "unavailable",
@@ -226,14 +241,22 @@ def _git(arguments: list[str], cwd: str, env: Mapping[str, str]) -> tuple[int, b
         ) from error
 
 
+def _git(arguments: list[str], cwd: str, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    return run_git([*_SETTINGS, *arguments], cwd, env)
+
+
+def first_line(err: bytes) -> str:
+    """What git complains of, in a line."""
+    return err.decode(errors="replace").strip().partition("\n")[0]
+
+
 def _names(out: bytes) -> set[str]:
     return {os.fsdecode(name) for name in out.split(b"\0")} - {""}
 
 
 def _failed(what: str, code: int, err: bytes) -> Failure:
-    first = err.decode(errors="replace").strip().partition("\n")[0]
     return Failure(
-        "unavailable", f"`{what}` ended with {code}: {first}", hint=f"{what} --name-only",
+        "unavailable", f"`{what}` ended with {code}: {first_line(err)}", hint=f"{what} --name-only",
         details={"exit_code": code},
     )  # fmt: skip
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from rally.execution.process import start_foreground
 from rally.execution.signals import Signals
 from rally.model.clock import Clock
 from rally.model.errors import Failure, RallyError, Refused, UsageError
+from rally.model.shell import word
 from rally.model.visible import visible
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NOT_FOUND, NOT_EXECUTABLE, SIGNALLED = 127, 126, 128
 # A machine that slept, or a process that was stopped, finds out about its lease this soon.
 _NAP_MS_MAX = 15_000
+_TTL = "5m"  # where the caller names none
 _SAY_CLAIM = "rally say claim"
 # A room that cannot be asked must not keep signals from the command for longer.
 _PATIENCE_S = 5.0
@@ -206,13 +207,7 @@ class Hold:
 
     def _renew(self, held: Held) -> None:
         async def renew(link: Link) -> None:
-            # Asking is activity, and renews what is due (contract C6).
-            seen = await link.call("whoami", **self._caller)
-            ours = [one for one in seen["claims"] if one["event_id"] == held.claim_id]
-            if ours and ours[0]["status"] == "lapsed":
-                # The machine slept. Nobody has taken it over so far.
-                await link.call("say", kind="renew", **self._caller)
-            held.is_lost = not ours
+            held.is_lost = not await link.is_held(held.claim_id, **self._caller)
 
         trouble = self._ask(renew)
         if held.is_lost:
@@ -220,7 +215,7 @@ class Hold:
                 held,
                 "lease-lost",
                 f"the lease of {held.claim_id} is over and others may write; "
-                f"{shlex.quote(self._wanted.argv[0])} runs on",
+                f"{word(self._wanted.argv[0])} runs on",
             )
         elif trouble is not None:
             self._add_warning(
@@ -288,7 +283,7 @@ def claim_fields(given: Mapping[str, Any], argv: tuple[str, ...]) -> dict[str, A
     fields = {name: value for name, value in given.items() if value not in (None, (), "")}
     return {
         "kind": "claim",
-        "subject": f"hold: {os.path.basename(argv[0])}",
+        "subject": _own_subject(argv),
         "session_id": unique,
         **{
             name: list(value) if isinstance(value, tuple) else value
@@ -298,16 +293,21 @@ def claim_fields(given: Mapping[str, Any], argv: tuple[str, ...]) -> dict[str, A
     }
 
 
+def _own_subject(argv: tuple[str, ...]) -> str:
+    return f"hold: {os.path.basename(argv[0])}"
+
+
 def own_hint(hint: str, wanted: Wanted) -> str:
     """The hint of a claim that was not granted, as `hold` would be called."""
-    words = shlex.split(hint) if hint.startswith(_SAY_CLAIM) else []
-    if not words:
+    if not hint.startswith(_SAY_CLAIM):
         return hint
-    words = words[len(_SAY_CLAIM.split()) :]
-    if wanted.claim["session_id"] == wanted.claim["key"]:  # made up for this call
-        made_up = ("--session-id", wanted.claim["session_id"])
-        words = [word for word in words if word not in made_up]
-    return shlex.join(["rally", "hold", *words, "--", *wanted.argv])
+    flags, session_id = hint.removeprefix(_SAY_CLAIM), wanted.claim["session_id"]
+    if session_id == wanted.claim["key"]:  # made up for this call
+        flags = flags.replace(f" --session-id {session_id}", "")
+    # What it says of its own accord it says again.
+    for own in (f" --subject {word(_own_subject(wanted.argv))}", f" --ttl {_TTL}"):
+        flags = flags.replace(own, "")
+    return f"rally hold{flags} -- {' '.join(map(word, wanted.argv))}"
 
 
 def signalled(number: int) -> int:

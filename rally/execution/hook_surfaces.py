@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from rally.execution.guard.surface import GIT
-from rally.facilitation.ledger.folder import file_identity
-from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place
+from rally.facilitation.ledger.folder import has_room
+from rally.facilitation.places import Place, find_place
 from rally.hosts.known import HOSTS
 from rally.model.errors import UsageError
 from rally.model.text import nearest
@@ -139,7 +139,7 @@ def idle_warnings(place: Place, env: Mapping[str, str]) -> list[dict[str, str]]:
             "lets every write through"
         )
         warnings.append({"code": "not-in-path", "message": message})
-    if file_identity(f"{place.root}/{ROOM_FOLDER}/{LEDGER_FILE}") is None:
+    if not has_room(place.root):
         # A hook makes no room: those of the user's scope run in every folder.
         message = (
             f"there is no room in {place.root} yet: hooks do nothing there before `rally init`"

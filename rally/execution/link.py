@@ -11,12 +11,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from rally.client.connection import Answer
 from rally.client.direct import Client, open_client
-from rally.facilitation.ledger.folder import file_identity
+from rally.facilitation.ledger.folder import file_identity, room_gone
 from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
 from rally.model.errors import Failure, Refused
 
@@ -32,11 +31,13 @@ class Link:
     Args:
         root: the room's root folder, absolute.
         env: the environment to ask with; what it says as `RALLY_WATCH` marks the facts said.
+        cwd: the folder to ask from: paths are looked at in its working tree; the root by default.
     """
 
-    def __init__(self, root: str, env: Mapping[str, str]) -> None:
+    def __init__(self, root: str, env: Mapping[str, str], *, cwd: str | None = None) -> None:
         self.root = root
         self._env = env
+        self._cwd = root if cwd is None else cwd
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._ledger = Path(root, ROOM_FOLDER, LEDGER_FILE)
@@ -60,11 +61,7 @@ class Link:
 
     def gone(self) -> Failure:
         """The error of a room that is no longer there."""
-        return Failure(
-            "room-gone",
-            f"the room in {self.root} was removed or replaced",
-            hint=f"rally init --room {quote(self.root)}",
-        )
+        return room_gone(self.root)
 
     async def say_risk(self, *, key: str, **fields: Any) -> str | None:
         """Say a risk once, however many runners want to; the id of the one that stands.
@@ -109,6 +106,24 @@ class Link:
         """
         return await (await self._open()).call(op, room=self.root, **params)
 
+    async def is_held(self, claim_id: str, **caller: str) -> bool:
+        """Whether a claim of the caller's has not ended.
+
+        Asking is activity, so it keeps the lease alive (contract C6); one that has lapsed, because the
+        machine slept, and that nobody has taken over, is taken up again.
+
+        Args:
+            caller: `tool` and `session_id`.
+
+        Raises:
+            RallyError: as `call`.
+        """
+        seen = await self.call("whoami", **caller)
+        held = next((one for one in seen["claims"] if one["event_id"] == claim_id), None)
+        if held is not None and held["status"] == "lapsed":
+            await self.call("say", kind="renew", **caller)
+        return held is not None
+
     async def follow(self, *, since: int | None, **params: Any) -> AsyncGenerator[dict[str, Any]]:
         """The events of the room (see `facilitation.ops.wait.subscribe`), without end.
 
@@ -144,7 +159,7 @@ class Link:
     async def _open(self) -> Client:
         async with self._opening:
             if self._client is None:
-                self._client = await open_client(env=self._env, cwd=self.root)
+                self._client = await open_client(env=self._env, cwd=self._cwd)
             return self._client
 
     async def _lose(self, client: Client, tried: int) -> None:

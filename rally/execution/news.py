@@ -203,6 +203,8 @@ class News:
         self._mark = mark
         if self.link.has_room():
             self.cursor.write(mark, anew=anew)
+        else:
+            self.cursor.await_room()
 
 
 async def quietly(task: asyncio.Task[None]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rally.model.clock import Clock, to_rfc3339
-from rally.model.visible import visible
+from rally.model.visible import one_line, visible
 
 EVENTS = ("activity", "fired", "finished", "failed", "skipped", "boundary", "heartbeat", "stopped")
 _STYLES = {
@@ -28,6 +28,7 @@ _SKIPPED = {
 }
 _NAME_WIDTH = max(map(len, EVENTS))
 _OUTPUT_LINES = 20
+_OUTPUT_COLUMNS = 200
 
 
 class Reporter:
@@ -96,7 +97,8 @@ class Reporter:
             output = str(fields.get(stream, "")).splitlines()
             if len(output) > _OUTPUT_LINES:
                 output = ["…", *output[-_OUTPUT_LINES:]]
-            lines += [f"         {self._paint('|', 'dim')} {visible(line)}" for line in output]
+            bar = self._paint("|", "dim")
+            lines += [f"         {bar} {one_line(line, _OUTPUT_COLUMNS)}" for line in output]
         return "\n".join(lines) + "\n"
 
 
@@ -121,7 +123,7 @@ def _said(event: str, fields: dict[str, Any], at: str) -> str:
             said = f"{fields['due']} due, {fields['running']} running, {_next(fields, at)}"
         case _:
             why = "all is done" if fields["reason"] == "once" else fields["reason"]
-            said = f"{why}; {fields['fired']} fired, {fields['failed']} failed"
+            said = f"{why}; {fields['finished']} finished, {fields['failed']} failed"
     return said
 
 

@@ -24,6 +24,11 @@ _KEYBOARD = frozenset({signal.SIGINT, signal.SIGQUIT})
 _CAN_ASK_KERNEL = hasattr(signal, "sigtimedwait")
 
 
+def heeded(*numbers: int) -> list[int]:
+    """Those of some signals that the caller was not started to ignore (`nohup`)."""
+    return [one for one in numbers if signal.getsignal(one) != signal.SIG_IGN]
+
+
 class Arrived(NamedTuple):
     """A signal that came.
 
@@ -46,8 +51,7 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        passed_on = [one for one in PASSED_ON if signal.getsignal(one) != signal.SIG_IGN]
-        self._watched = {*passed_on, signal.SIGCHLD}
+        self._watched = {*heeded(*PASSED_ON), signal.SIGCHLD}
         self._before: dict[int, Any] = {}
         self._wakeup = (-1, -1)
         self.early: list[int] = []

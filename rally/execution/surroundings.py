@@ -12,8 +12,8 @@ GITS_OWN = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
 )
-# What another watcher, or this one for another command, may have left.
-_OF_ONE_COMMAND = (
+# What was left for one command of a runner, and means nothing to the next one.
+OF_ONE_COMMAND = (
     *("RALLY_STANDBY_ID", "RALLY_RUN", "RALLY_STEP", "RALLY_FROM_SEQ", "RALLY_TO_SEQ"),
     "RALLY_FENCE",
 )
@@ -27,7 +27,7 @@ def base_env(env: Mapping[str, str], *, root: str, label: str) -> dict[str, str]
         root: the room's root folder.
         label: the watcher's label.
     """
-    kept = {name: value for name, value in env.items() if name not in (*GITS_OWN, *_OF_ONE_COMMAND)}
+    kept = {name: value for name, value in env.items() if name not in (*GITS_OWN, *OF_ONE_COMMAND)}
     return {**kept, "PATH": path_with_rally(env), "RALLY_ROOM": root, "RALLY_WATCH": label}
 
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 from rally.execution.watcher import Wishes
 from rally.model.durations import format_duration
 from rally.model.errors import UsageError
-from rally.model.text import nearest
+from rally.model.text import check_choice
 
 UNITS = ("systemd", "launchd", "cron")
 # Longer than a command may take (`--timeout`), so that stopping waits for those that run.
@@ -53,12 +53,7 @@ def print_unit(unit: str, wishes: Wishes) -> str:
     Raises:
         UsageError: `bad-value`; there is no such unit, or it cannot hold the command.
     """
-    if unit not in UNITS:
-        near = nearest(unit, UNITS)
-        raise UsageError(
-            "bad-value", f"--print-unit is {unit!a}; it must be one of {', '.join(UNITS)}",
-            hint=f"--print-unit {near or UNITS[0]}", details={"choices": list(UNITS)},
-        )  # fmt: skip
+    check_choice(unit, "--print-unit", UNITS)
     return {"systemd": _systemd, "launchd": _launchd, "cron": _cron}[unit](wishes)
 
 

@@ -17,18 +17,16 @@ from typing import Any, TypeVar
 from rally.client.direct import Client
 from rally.client.tasks import all_tasks
 from rally.execution.process import start_child
-from rally.execution.worktree import Worktree
+from rally.execution.signals import heeded
+from rally.execution.worktree import Making, commit_id
 from rally.model import shell
 from rally.model.errors import RallyError, UsageError
-from rally.model.kinds import EVIDENCE_BYTES_MAX
 
 TOOL_DEFAULT = "verify"
 JOBS_DEFAULT = 4
 JOBS_MAX = 64
 TIMEOUT_MS_DEFAULT = 10 * 60_000
 GRACE_S = 5.0
-# The last bytes of each output are what tells why; a fact holds no more.
-OUTPUT_BYTES_MAX = EVIDENCE_BYTES_MAX - 256
 
 Row = Mapping[str, Any]
 Rows = tuple[Row, ...]
@@ -90,8 +88,11 @@ async def verify(
     }
     if wish.dry_run:
         planned = [{"step": row["id"], "command": row["validation"]} for row in todo]
-        return {**result, "would_run": planned, "folder": wish.root}, noted
-    async with _working_tree(wish, env) as (folder, commit):
+        if wish.at is not None:
+            result["at"] = await asyncio.to_thread(commit_id, wish.root, wish.at, env)
+        folder = wish.root if wish.at is None else None
+        return {**result, "would_run": planned, "folder": folder}, noted
+    async with _working_tree(wish, env, noted) as (folder, commit):
         runs = _Validations(client, wish, {**env}, folder=folder, commit=commit)
         runs.tell = tell or runs.tell
         outcomes = await runs.all(todo)
@@ -105,14 +106,17 @@ async def verify(
 
 
 async def until_told(work: Coroutine[Any, Any, T]) -> T:
-    """Carry something out; SIGTERM gives it up, so that it cleans up behind itself.
+    """Carry something out; SIGTERM or a terminal that is closed gives it up, so that it cleans up
+    behind itself.
 
     Raises:
-        KeyboardInterrupt: SIGTERM came, and the work has been given up.
+        KeyboardInterrupt: a signal came, and the work has been given up.
     """
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    numbers = heeded(signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
     try:
         return await task
     except asyncio.CancelledError:
@@ -121,7 +125,8 @@ async def until_told(work: Coroutine[Any, Any, T]) -> T:
             raise
         raise KeyboardInterrupt from None
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 def verdict_of(steps: Sequence[Row]) -> tuple[str, str]:
@@ -187,18 +192,22 @@ def _not_run(row: Row) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _working_tree(
-    wish: Wish, env: Mapping[str, str]
+    wish: Wish, env: Mapping[str, str], noted: Warnings
 ) -> AsyncIterator[tuple[str, str | None]]:
     """The folder to validate in, and the commit where it is not the room's root."""
     if wish.at is None:
         yield wish.root, None
         return
-    tree = await asyncio.to_thread(Worktree.make, wish.root, wish.at, env)
+    making = Making(wish.root, wish.at, env)
     try:
+        tree = await asyncio.to_thread(making.make)
+        if tree.lacks_submodules:
+            message = f"submodules are empty in a clean working tree of {wish.at}"
+            noted.append({"code": "no-submodules", "message": message})
         yield tree.folder, tree.commit
     finally:
         # Not awaited: it must happen also when we are being cancelled.
-        tree.remove()
+        making.end()
 
 
 class _Validations:
@@ -251,7 +260,7 @@ class _Validations:
             "exit_code": ended.exit_code,
             "timed_out": ended.timed_out,
             "duration_ms": round((loop.time() - began_s) * 1_000),
-            "output": _tail(ended.stdout, ended.stderr),
+            "output": ended.told,
         }
 
     async def _record(self, outcome: Row) -> str | None:
@@ -260,19 +269,32 @@ class _Validations:
         data = {"validation": outcome["command"], **{name: outcome[name] for name in names}}
         if self._commit:
             data["commit"] = self._commit
-        session = {"session_id": self._wish.session_id} if self._wish.session_id else {}
+        evidence = [_ending(outcome), *([outcome["output"]] if outcome["output"] else [])]
         try:
-            said = await self._client.call(
-                "say", kind="note", tool=self._wish.tool, **session,
-                subject=f"validation {outcome['status']}: {outcome['step']}",
-                run=self._wish.run, step=outcome["step"], status=outcome["status"], data=data,
-                evidence=[_ending(outcome), *([outcome["output"]] if outcome["output"] else [])],
-            )  # fmt: skip
+            try:
+                said = await self._say(outcome, data, evidence)
+            except RallyError as error:
+                if error.code != "too-long":
+                    raise
+                # The task may fill a fact by itself, and bytes that are no text take six times the
+                # room. How it ended is what matters.
+                del data["validation"]
+                said = await self._say(outcome, data, evidence[:1])
         except RallyError as error:
             message = f"the outcome of {outcome['step']} is not recorded: {error.message}"
             self.warnings.append({"code": "not-recorded", "message": message})
             return None
         return str(said["fact"]["event_id"])
+
+    async def _say(
+        self, outcome: Row, data: Mapping[str, Any], evidence: Sequence[str]
+    ) -> Mapping[str, Any]:
+        session = {"session_id": self._wish.session_id} if self._wish.session_id else {}
+        return await self._client.call(
+            "say", kind="note", tool=self._wish.tool, **session,
+            subject=f"validation {outcome['status']}: {outcome['step']}", run=self._wish.run,
+            step=outcome["step"], status=outcome["status"], data=dict(data), evidence=list(evidence),
+        )  # fmt: skip
 
 
 def _ending(outcome: Row) -> str:
@@ -280,10 +302,3 @@ def _ending(outcome: Row) -> str:
     if outcome["timed_out"]:
         return "timed out"
     return f"exit {outcome['exit_code']} after {outcome['duration_ms']} ms"
-
-
-def _tail(*outputs: bytes) -> str:
-    """The end of what was printed, as text that a fact may hold."""
-    texts = [one.decode(errors="replace").replace("\0", "\ufffd").rstrip("\n") for one in outputs]
-    raw = "\n".join(text for text in texts if text).encode()[-OUTPUT_BYTES_MAX:]
-    return raw.decode(errors="ignore")

@@ -28,6 +28,7 @@ from rally.execution.stop import Stop
 from rally.execution.surroundings import base_env
 from rally.model.clock import Clock
 from rally.model.errors import Failure, RallyError
+from rally.wire.locations import state_home
 
 # After the room could not be asked or written, for a reason that may pass (a full disk).
 _TROUBLE_PAUSE_MS = 60_000
@@ -103,7 +104,7 @@ class Watcher:
             wishes.is_dry,
             self._commands,
             self._slots,
-            Cursor(wishes.root, wishes.label),
+            Cursor(wishes.root, wishes.label, state=state_home(env)),
             Pace(shortest_ms=wishes.interval_ms, longest_ms=wishes.max_interval_ms),
             reporter,
             clock,
@@ -328,6 +329,7 @@ class Watcher:
     async def _once(self) -> None:
         """Do what is to be done now (contract X1, `--once`)."""
         if not self._link.has_room():
+            self._news.begin(0)
             return
         work = [self._wake_once()]
         if self._wishes.on_activity is not None:

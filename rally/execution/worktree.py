@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rally.execution.git import clean_env
-from rally.execution.process import run_captured
+from rally.execution.git import clean_env, first_line, run_git
 from rally.facilitation.repository import find_repository
 from rally.model.errors import Failure, UsageError
 
@@ -52,20 +52,11 @@ class Worktree:
             UsageError: `not-a-repository`; `bad-value`, it names no commit.
             Failure: `unavailable`, git is missing or failed; nothing is left behind.
         """
-        repository = find_repository(root)
-        if repository is None:
-            raise UsageError(
-                "not-a-repository", f"--at needs a git repository, and {root} is none",
-                hint="leave out --at",
-            )  # fmt: skip
-        own = clean_env(env)
-        code, out, _ = _git(["rev-parse", "--verify", "--quiet", "--end-of-options",
-                             f"{commit}^{{commit}}"], root, own)  # fmt: skip
-        if code != 0:
-            raise UsageError("bad-value", f"--at names no commit: {commit!a}", hint="--at HEAD")
-        full = out.decode().strip()
+        full, own = commit_id(root, commit, env), clean_env(env)
         base = tempfile.mkdtemp(prefix="rally-verify-")
-        inside = os.path.relpath(root, repository.top or root)
+        repository = find_repository(root)
+        top = repository.top if repository is not None else None
+        inside = os.path.relpath(root, top or root)
         tree = cls(full, os.path.normpath(f"{base}/tree/{inside}"), root, base, own)
         code, _, err = _git(
             [*_NO_HOOKS, "worktree", "add", "--detach", "--quiet", f"{base}/tree", full], root, own
@@ -73,10 +64,15 @@ class Worktree:
         if code != 0:
             tree.remove()
             raise Failure(
-                "unavailable", f"git made no working tree of {full}: {_first_line(err)}",
+                "unavailable", f"git made no working tree of {full}: {first_line(err)}",
                 hint="git worktree list",
             )  # fmt: skip
         return tree
+
+    @property
+    def lacks_submodules(self) -> bool:
+        """Whether the commit has submodules, which are empty folders here."""
+        return os.path.isfile(f"{self._base}/tree/.gitmodules")
 
     def remove(self) -> None:
         """Forget the working tree and delete it; never an error."""
@@ -86,16 +82,53 @@ class Worktree:
         shutil.rmtree(self._base, ignore_errors=True)
 
 
-def _first_line(err: bytes) -> str:
-    return err.decode(errors="replace").strip().partition("\n")[0]
+class Making:
+    """A working tree that is made in a thread, and goes with whoever does not wait for it.
+
+    Args:
+        root, commit, env: as for `Worktree.make`.
+    """
+
+    def __init__(self, root: str, commit: str, env: Mapping[str, str]) -> None:
+        self._wanted = (root, commit, env)
+        self._tree: Worktree | None = None
+        self._is_over = False
+        self._lock = threading.Lock()
+
+    def make(self) -> Worktree:
+        """Make it; for the thread.
+
+        Raises:
+            UsageError, Failure: see `Worktree.make`.
+        """
+        tree = Worktree.make(*self._wanted)
+        with self._lock:
+            self._tree = tree
+            if self._is_over:  # a checkout takes its time, and meanwhile somebody pressed Ctrl-C
+                tree.remove()
+        return tree
+
+    def end(self) -> None:
+        """Remove it, or see that it is removed as soon as it is there."""
+        with self._lock:
+            self._is_over = True
+            if self._tree is not None:
+                self._tree.remove()
+
+
+def commit_id(root: str, commit: str, env: Mapping[str, str]) -> str:
+    """The full id of a commit; arguments and errors as of `Worktree.make`."""
+    if find_repository(root) is None:
+        raise UsageError(
+            "not-a-repository", f"--at needs a git repository, and {root} is none",
+            hint="leave out --at",
+        )  # fmt: skip
+    code, out, _ = _git(["rev-parse", "--verify", "--quiet", "--end-of-options",
+                         f"{commit}^{{commit}}"], root, clean_env(env))  # fmt: skip
+    if code != 0:
+        raise UsageError("bad-value", f"--at names no commit: {commit!a}", hint="--at HEAD")
+    return out.decode().strip()
 
 
 def _git(arguments: list[str], cwd: str, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
-    try:
-        return run_captured(["git", *arguments], cwd=cwd, env=env, timeout_s=TIMEOUT_S)
-    except OSError as error:
-        raise Failure(
-            "unavailable",
-            f"git cannot be run: {error}",
-            hint="install git, or see that it is in PATH",
-        ) from error
+    return run_git(arguments, cwd, env, timeout_s=TIMEOUT_S)

@@ -35,6 +35,7 @@ async def gather(ledger: Ledger, wants: Wants, *, before_seq: int | None = None)
         target = past.facts.get(asked)
         if target is not None:
             steps |= await look.at_withdrawn(target)
+    await look.at_answered(wants.answered)
     if steps:
         past.landed = await ledger.landings(steps, before_seq=before_seq)
     for run, step in wants.registered:
@@ -73,6 +74,15 @@ class _Look:
     async def _standing(self, facts: Iterable[Fact]) -> list[Fact]:
         """Those that count: not withdrawn, and not untrusted (contract T3)."""
         return [fact for fact in facts if fact.has_effect and not await self._is_withdrawn(fact)]
+
+    async def at_answered(self, ids: Iterable[str]) -> None:
+        """Who answered the handoffs to `all` among these, also after they were closed."""
+        for asked in ids:
+            target = self._past.facts.get(asked)
+            if target is None or target.kind != "handoff" or target.get("target") != "all":
+                continue
+            about = await self._ledger.about(target.event_id, before_seq=self._before_seq)
+            self._past.answers[target.event_id] = await self._standing(about)
 
     async def tasks(self, run: str, step: str | None = None) -> list[Fact]:
         """The registered tasks of a run (or the one of a step), less withdrawn ones."""

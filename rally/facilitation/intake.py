@@ -24,7 +24,7 @@ from rally.model.kinds import (
     SAYABLE,
     Field,
 )
-from rally.model.text import check_encodable, check_identity, check_tool, nearest
+from rally.model.text import check_choice, check_encodable, check_identity, check_tool, nearest
 
 TTL_MS_MIN = 1_000
 TTL_MS_MAX = 7 * 86_400_000
@@ -37,6 +37,10 @@ _SAMPLES = {
     "subject": "'what it is about'", "target": "codex:1", "ref": "12", "ref_standby": "12",
     "reason": "'why'", "state": "accepted", "paths": "src/app.py", "resources": "port:5432",
 }  # fmt: skip
+
+# What counts as not given; but a time that is empty is a mistake, and not the default.
+_NOTHING: tuple[Any, ...] = ("", [], (), {}, False)
+_TIMES = ("duration", "instant")
 
 Canonical = Callable[[str], str]
 
@@ -112,8 +116,8 @@ def admit(
     Args:
         kind: the kind as it was typed.
         caller: tool and session id, checked already.
-        given: values by field name (see `SAY_FIELDS`); None, empty text and empty lists count as
-            not given, except that an empty text for a required field is said to be empty.
+        given: values by field name (see `SAY_FIELDS`); None, empty text, empty lists and empty
+            objects count as not given, except that an empty time is said to be none.
         canonical: brings one path to the one form (contract C1).
 
     Raises:
@@ -126,7 +130,7 @@ def admit(
             raise UsageError("bad-field", f"no such field: {name!a}", hint="rally say --help")
     for spec in SAY_FIELDS:
         value = given.get(spec.name)
-        if value is None or value in ("", [], (), False):
+        if value is None or (value in _NOTHING and not (value == "" and spec.form in _TIMES)):
             continue
         if spec.kinds and kind not in spec.kinds:
             raise UsageError(
@@ -151,7 +155,7 @@ def _require(kind: str, asked: Asked) -> None:
             flags = " or ".join(FIELD_BY_NAME[name].flag for name in names)
             raise UsageError(
                 "missing-field", f"{kind} needs {flags}",
-                hint=f"rally say {kind} {FIELD_BY_NAME[names[0]].flag} {_SAMPLES[names[0]]}",
+                hint=f"{FIELD_BY_NAME[names[0]].flag} {_SAMPLES[names[0]]}",
                 details={"missing": list(names)},
             )  # fmt: skip
     if kind == "claim":
@@ -180,13 +184,15 @@ def _admit_value(asked: Asked, spec: Field, value: Any, canonical: Canonical) ->
             hint="say it in several facts",
         )  # fmt: skip
     checked = [_check_one(spec, one, canonical) for one in values]
-    if spec.form in ("duration", "instant"):
+    if spec.form in _TIMES:
         _admit_time(asked, spec, checked[0])
     elif not spec.stored:
         asked.options[spec.name] = checked[0]
+    elif spec.name == "evidence":  # two runs may print the same; the others are sets
+        asked.content[spec.name] = checked
     elif spec.many:
         asked.content[spec.name] = list(dict.fromkeys(checked))
-    else:
+    elif checked[0] != {}:
         asked.content[spec.name] = checked[0]
 
 
@@ -230,22 +236,6 @@ def _check_one(spec: Field, value: Any, canonical: Canonical) -> Any:  # noqa: P
         raise UsageError(
             "too-long", f"{spec.flag} has {size} {unit}, at most {spec.limit} are allowed",
             hint="shorten it, or put it into a file and name that with --uri",
-        )  # fmt: skip
-    return value
-
-
-def check_choice(value: str, flag: str, choices: tuple[str, ...]) -> str:
-    """One of a few words.
-
-    Raises:
-        UsageError: `bad-value`, listing the words.
-    """
-    if value not in choices:
-        near = nearest(value, choices)
-        raise UsageError(
-            "bad-value", f"{flag} is {value!a}; it must be one of {', '.join(choices)}",
-            hint=f"{flag} {near or choices[0]}",
-            details={"choices": list(choices)},
         )  # fmt: skip
     return value
 

@@ -69,6 +69,11 @@ class Place:
         return f"<Place {self.root} seen from {self.top}>"
 
 
+def ledger_file(root: str) -> str:
+    """The ledger of the room with this root, whether it is there or not."""
+    return f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}"
+
+
 def find_place(cwd: str, room_override: str | None = None) -> Place:
     """The room of a folder (contract R1). Creates nothing.
 

@@ -13,7 +13,6 @@ from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Claim, Waiter
 from rally.facilitation.state.room import RoomState
 from rally.model.errors import Refused
-from rally.model.paths import overlap
 
 Party = tuple[str, str | None]
 
@@ -74,23 +73,21 @@ class ClaimQueue:
 
     def grantable(self, state: RoomState, now_ms: int) -> list[Waiting]:
         """Those whose turn it is: nothing live is in the way, and nobody earlier wants the same."""
-        ready: list[Waiting] = []
-        earlier: list[Waiting] = []
-        for entry in self.entries:
-            if entry.called is not None or entry.granted.done():
-                earlier.append(entry)
-                continue
-            blocked = leases.conflicts(state, entry.wanted, now_ms=now_ms)
-            if not blocked and not any(_collide(entry, other) for other in earlier):
-                ready.append(entry)
-            earlier.append(entry)
-        return ready
+        return [
+            entry
+            for place, entry in enumerate(self.entries)
+            if entry.called is None
+            and not entry.granted.done()
+            and not leases.conflicts(state, entry.wanted, now_ms=now_ms)
+            and not any(leases.collide(entry.wanted, one.wanted) for one in self.entries[:place])
+        ]
 
     def overtakes(self, entry: Waiting) -> bool:
         """Whether somebody who came earlier waits for what this one wants."""
         place = self.entries.index(entry) if entry in self.entries else len(self.entries)
         return any(
-            _collide(entry, other) and not _same(other.party, entry.party)
+            leases.collide(entry.wanted, other.wanted)
+            and not leases.owns(other.wanted, *entry.party)
             for other in self.entries[:place]
         )
 
@@ -112,13 +109,13 @@ class ClaimQueue:
         while stack:
             trail = stack.pop()
             last = trail[-1]
-            if _same(last, entry.party):
+            if leases.owns(entry.wanted, *last):
                 return trail
             if last in seen:
                 continue
             seen.add(last)
             for index, waiting in enumerate(self.entries):
-                if _same(waiting.party, last):
+                if leases.owns(waiting.wanted, *last):
                     ahead = self.entries[:index]
                     stack += [
                         [*trail, other] for other in self._waits_for(state, waiting, ahead, now_ms)
@@ -131,25 +128,10 @@ class ClaimQueue:
         for holding in leases.conflicts(state, entry.wanted, now_ms=now_ms):
             yield (holding.claim.tool, holding.claim.session_id)
         for other in ahead:
-            if _collide(entry, other) and not _same(other.party, entry.party):
+            is_own = leases.owns(other.wanted, *entry.party)
+            if not is_own and leases.collide(entry.wanted, other.wanted):
                 yield other.party
-
-
-def _same(a: Party, b: Party) -> bool:
-    return a[0] == b[0] and (not a[1] or not b[1] or a[1] == b[1])
 
 
 def _name(party: Party) -> str:
     return f"{party[0]}#{party[1]}" if party[1] else party[0]
-
-
-def _collide(a: Waiting, b: Waiting) -> bool:
-    """Whether two wishes could not both be granted."""
-    if a.wanted.shared and b.wanted.shared:
-        return False
-    step = leases.step_of(a.wanted)
-    return (
-        any(overlap(x, y) for x in a.wanted.paths for y in b.wanted.paths)
-        or not set(a.wanted.resources).isdisjoint(b.wanted.resources)
-        or (step is not None and step == leases.step_of(b.wanted))
-    )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from rally.facilitation.files import write_whole
 from rally.wire.locations import state_home
 
 # Linux's PATH_MAX; macOS has less.
@@ -37,8 +38,7 @@ class Register:
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             partial = entry.with_name(f".{name}.{os.getpid()}")
-            partial.write_bytes(os.fsencode(root))
-            partial.replace(entry)
+            write_whole(entry, os.fsencode(root), partial=partial, is_durable=False)
 
     def roots(self) -> list[str]:
         """The rooms noted so far, sorted; some may be gone."""

@@ -9,25 +9,26 @@ from contextlib import aclosing, closing, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context, warning
 from rally.facilitation.ledger.folder import (
     check_room_folder,
     file_identity,
+    has_room,
     prepare_room_folder,
 )
 from rally.facilitation.ledger.memory import MemoryLedger
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.facilitation.noticing import look_at
 from rally.facilitation.ops.common import Ask, Params, Reply
-from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, find_place, misplaced
+from rally.facilitation.places import ROOM_FOLDER, Place, find_place, ledger_file, misplaced
 from rally.facilitation.projections.summary import summary
 from rally.facilitation.register import Register
 from rally.facilitation.service import RoomService
 from rally.model.clock import Clock, SystemClock
 from rally.model.errors import Failure, UsageError
+from rally.model.shell import word
 
 # Crockford's base 32, eight times over: one random byte gives one letter.
 _ID_ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
@@ -59,7 +60,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "wake-due": ("ask", "due"),
     "whoami": ("ask", "whoami"),
     "ui": ("ui", "ui"),
-    "dag": ("ask", "dag"),
+    "dag": ("dag", "dag"),
     "log": ("look", "log"),
     "show": ("look", "show"),
     "wait": ("wait", "wait"),
@@ -139,10 +140,15 @@ class Rooms:
             return await self._init(place, env)
         carry_out = operation(op)
         create = creates(op, params)
-        if create and not _has_room(place.root):
+        if create and not has_room(place.root):
             # What is refused creates no room (contract R2, T4): it is tried on an empty one first.
             await carry_out(Ask(await self._empty(place.root), place, params, env))
-        if op == "wait" and not _has_room(place.root):
+        if op == "leave" and not has_room(place.root):
+            raise UsageError(
+                "room-not-found", f"nobody has made a room in {place.root}, so there is none to leave",
+                hint="rally enter",
+            )  # fmt: skip
+        if op == "wait" and not has_room(place.root):
             early = await self._wait_without_room(carry_out, place, params, env)
             if early is not None:
                 return early
@@ -173,7 +179,7 @@ class Rooms:
     ) -> AsyncIterator[dict[str, Any]]:
         """Follow a room (see `ops.wait.subscribe`); ends when the iterator is closed."""
         place = self.place(params, cwd=cwd, env=env)
-        if not _has_room(place.root):
+        if not has_room(place.root):
             check_room_folder(place.root)
             yield {"event": "head", "seq": 0}
             await _room_appears(place.root)
@@ -212,7 +218,7 @@ class Rooms:
         Raises:
             Failure: the ledger cannot be opened or made.
         """
-        file = f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}"
+        file = ledger_file(root)
         known = self._open.get(root)
         if known is not None and known[1] == file_identity(file):
             return known[0]
@@ -253,7 +259,7 @@ class Rooms:
         return service
 
     async def _init(self, place: Place, env: Mapping[str, str]) -> Reply:
-        existed = _has_room(place.root)
+        existed = has_room(place.root)
         service = await self.service(place.root, create=True, env=env)
         head = await service.ledger.head()
         data = {"room": place.root, "created": not existed, "head": head.seq}
@@ -262,7 +268,7 @@ class Rooms:
     async def _status(self, env: Mapping[str, str]) -> Reply:
         rows, unreadable = [], []
         for root in Register(env).roots():
-            if not _has_room(root):
+            if not has_room(root):
                 continue
             try:
                 service = await self.service(root, create=False, env=env)
@@ -302,7 +308,7 @@ def _misplaced(op: str, params: Params, place: Place) -> list[dict[str, str]]:
         warning(
             "path-relative-to-root",
             f"{raw} is {place.root}/{raw.removeprefix('./')}, which is not there; the file in this "
-            f"folder is --path {quote(meant)}",
+            f"folder is --path {word(meant)}",
         )
         for raw, meant in found.items()
     ]
@@ -334,7 +340,7 @@ async def _room_appears(root: str) -> None:
         if not is_write:
             changed.set()
 
-    while not _has_room(root):
+    while not has_room(root):
         # `.rally` is looked into as well once it is there.
         had_inner = _is_folder(inner)
         changed.clear()
@@ -346,18 +352,15 @@ async def _room_appears(root: str) -> None:
             raise Failure(
                 "room-gone",
                 f"the folder {root} was removed",
-                hint=f"rally init --room {quote(root)}",
+                hint=f"rally init --room {word(root)}",
             ) from None
         with closing(eyes), suppress(TimeoutError):
             # It may have come between the look and the watch.
-            if not _has_room(root) and _is_folder(inner) == had_inner:
+            if not has_room(root) and _is_folder(inner) == had_inner:
                 async with asyncio.timeout(_APPEARANCE_S):
                     await changed.wait()
 
 
 def _is_folder(path: Path) -> bool:
+    """One look at the disk is no blocking call that the event loop would notice."""
     return path.is_dir()
-
-
-def _has_room(root: str) -> bool:
-    return file_identity(f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}") is not None

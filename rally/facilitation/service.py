@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from rally.facilitation.decide import claims
 from rally.facilitation.decide.context import Context, Decision, warning
@@ -24,6 +24,7 @@ from rally.facilitation.ledger.port import Ledger
 from rally.facilitation.noticing import LedgerWatch
 from rally.facilitation.places import LEDGER_FILE
 from rally.facilitation.queue import ClaimQueue, Waiting
+from rally.facilitation.said import Said, outcome_of, replayed
 from rally.facilitation.state import dump
 from rally.facilitation.state.entities import Waiter
 from rally.facilitation.state.past import Wants
@@ -42,16 +43,6 @@ RECENT_FACTS_MAX = 4_096
 MAY_END_CLAIMS = frozenset({"release", "leave", "artifact", "receipt", "retract"})
 # Nobody sleeps longer than this without looking at the clock, which may have been set.
 NAP_MS_MAX = 120_000
-
-
-class Said(NamedTuple):
-    """The answer to a `say`: the fact asked for, all facts written, and what to know beside it."""
-
-    fact: Fact
-    facts: list[Fact]
-    replayed: bool
-    fence: int | None
-    warnings: list[dict[str, str]]
 
 
 # What a claim that waits is told while it must wait on: nothing.
@@ -140,8 +131,8 @@ class RoomService:
             first = replay_of(context, asked)
             if first is not None:
                 warnings = replay_warnings(context, first)
-                return Outcome(lambda _: Said(first, [], True, first.get("fence"), warnings))
-            return _outcome(decider(context, asked), asked)
+                return Outcome(lambda _: replayed(first, warnings))
+            return outcome_of(decider(context, asked), asked)
 
         wait_ms = asked.options.get("wait_ms", 0)
         if asked.kind == "claim" and wait_ms:
@@ -267,6 +258,8 @@ class RoomService:
             asked.session_id,
             wanted.paths,
             wanted.resources,
+            wanted.run,
+            wanted.step,
             context.now_ms,
             context.now_ms + wait_ms,
         )
@@ -388,11 +381,3 @@ class RoomService:
             payload=dump.dump(state),
             state_format=dump.STATE_FORMAT,
         )
-
-
-def _outcome(decision: Decision, asked: Asked) -> Outcome:
-    return Outcome(
-        lambda facts: Said(facts[0], facts, False, decision.fence, decision.warnings),
-        decision.contents,
-        asked.origin,
-    )

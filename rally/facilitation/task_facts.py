@@ -11,7 +11,7 @@ from typing import Any
 
 from rally.facilitation.intake import Asked, admit
 from rally.facilitation.packets import Assignment
-from rally.model.errors import UsageError
+from rally.model.errors import Refused, UsageError
 from rally.model.fact import Fact
 from rally.model.kinds import (
     LIST_ENTRIES_MAX,
@@ -19,13 +19,12 @@ from rally.model.kinds import (
     SUBJECT_CHARS_MAX,
     SUMMARY_BYTES_MAX,
 )
-from rally.model.text import check_encodable, check_identity
+from rally.model.text import NAME_ALPHABET, check_encodable, check_identity
 
 READ_ONLY = "read-only"
 PRIORITY_DEFAULT = 100
 # Larger ones do not fit every JSON reader.
 PRIORITY_MAX = 2**53 - 1
-TASK_ID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _TEXTS = ("validation", "output", "tier")
 
 Entry = Mapping[str, Any]
@@ -38,7 +37,7 @@ def check_task_id(value: str, flag: str = "--id") -> str:
         UsageError: `bad-value`, `bad-text` or `too-long`.
     """
     check_identity(value, flag)
-    if not TASK_ID_ALPHABET.issuperset(value):
+    if not NAME_ALPHABET.issuperset(value):
         raise UsageError(
             "bad-value", f"{flag} may hold only A-Z a-z 0-9 . _ -: {value!a}", hint=f"{flag} api-1"
         )
@@ -136,7 +135,10 @@ def _priority(entry: Entry) -> int:
 def _texts(entry: Entry) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for name in _TEXTS:
-        if entry.get(name):
+        if entry.get(name) is not None:
+            if not str(entry[name]).strip():
+                # A variable without a value, and no task that is landed without a proof.
+                raise UsageError("missing-field", f"--{name} is empty", hint=f"leave out --{name}")
             check_encodable(entry[name], f"--{name}")
             data[name] = entry[name]
     if entry.get("commands"):
@@ -187,6 +189,14 @@ def assignment_from(task: Entry, goal: str = "") -> Assignment:
         thread=str(task.get("thread", "")),
         goal=goal,
     )
+
+
+def already_landed(run: str, step: str, artifact: str) -> Refused:
+    """The refusal to do what has been done."""
+    return Refused(
+        "already-closed", f"task {step} of run {run} has landed already: {artifact}",
+        hint=f"rally show {artifact}", details={"fact_id": artifact},
+    )  # fmt: skip
 
 
 def goal_of(run_fact: Fact | None) -> str:

@@ -100,7 +100,6 @@ class Writer:
         self._pump: asyncio.Task[None] | None = None
         # Set when somebody poked while the pump was running: it must look once more.
         self._again = False
-        self.folded_from_tail = 0
         # True while the state holds facts that are not yet durable.
         self.deciding = False
         # Called after the state moved: with the new facts, before anybody is answered.
@@ -284,7 +283,6 @@ class Writer:
             await self._fold_tail(facts)
             seen += facts[-TAIL_CHUNK:]
         if seen:
-            self.folded_from_tail += len(seen)
             self.on_change(seen)
 
     async def _fold_tail(self, facts: list[Fact]) -> None:

@@ -15,9 +15,7 @@ from rally.hosts.hooks import (
     Hooks,
     Moment,
     Payload,
-    PayloadError,
     Write,
-    absolute,
     blocked_by_exit_code,
     context_answer,
     file_write,
@@ -25,7 +23,7 @@ from rally.hosts.hooks import (
     text_field,
 )
 from rally.hosts.host import Host
-from rally.hosts.patch import patch_paths
+from rally.hosts.patch import patch_writes
 from rally.hosts.shell import shell_writes
 
 CODEX = Host(name="codex", programs=("codex",), facts_from="0.154")
@@ -44,10 +42,7 @@ def _writes(payload: Payload, _: str, folder: str) -> list[Write]:
         return shell_writes(_command(tool_input), folder)
     if "command" not in tool_input and "file_path" in tool_input:
         return file_write(tool_input, folder, "file_path")
-    found = [Write(absolute(one, folder)) for one in patch_paths(_command(tool_input))]
-    if not found:
-        raise PayloadError("a patch that names no file")
-    return found
+    return patch_writes(_command(tool_input), folder)
 
 
 def _command(tool_input: Payload) -> str:

@@ -13,7 +13,6 @@ from rally.hosts.hooks import (
     Hooks,
     Moment,
     Payload,
-    PayloadError,
     Write,
     absolute,
     blocked_by_exit_code,
@@ -23,7 +22,7 @@ from rally.hosts.hooks import (
     text_field,
 )
 from rally.hosts.host import Host
-from rally.hosts.patch import patch_paths
+from rally.hosts.patch import patch_writes
 from rally.hosts.shell import shell_writes
 
 OPENCODE = Host(name="opencode", programs=("opencode",), facts_from="1.18")
@@ -36,10 +35,7 @@ def _writes(payload: Payload, _: str, folder: str) -> list[Write]:
         # Verified for `read`; the same name on the others is not.
         return file_write(args, folder, "filePath", "file_path")
     if tool in ("apply_patch", "patch"):
-        found = [Write(absolute(one, folder)) for one in patch_paths(text_field(args, "patchText"))]
-        if not found:
-            raise PayloadError("a patch that names no file")
-        return found
+        return patch_writes(text_field(args, "patchText"), folder)
     if tool == "bash":
         if args.get("workdir"):
             folder = absolute(text_field(args, "workdir"), folder)

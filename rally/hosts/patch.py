@@ -14,9 +14,26 @@ never begins with `***`, because its first character is a blank, `-`, `+` or `@`
 
 from __future__ import annotations
 
+from rally.hosts.hooks import PayloadError, Write, absolute
+
 _HEADERS = ("*** Add File: ", "*** Update File: ", "*** Move to: ", "*** Delete File: ")
 # Each line of a new file begins with `+`, so that no header is mistaken there.
 _WITHOUT_CONTEXT = (_HEADERS[0], _HEADERS[-1])
+
+
+def patch_writes(text: str, folder: str) -> list[Write]:
+    """The files that a patch writes, as a hook is asked about them.
+
+    Args:
+        folder: the one that it is applied in.
+
+    Raises:
+        PayloadError: it names no file, or a relative one where the folder is not known.
+    """
+    found = [Write(absolute(one, folder)) for one in patch_paths(text)]
+    if not found:
+        raise PayloadError("a patch that names no file")
+    return found
 
 
 def patch_paths(text: str) -> list[str]:

@@ -13,28 +13,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from rally.client.connection import Answer
-from rally.client.direct import Client, open_client
 from rally.execution.link import Link
 from rally.facilitation.ledger.folder import file_identity
 from rally.mcp.tools import Request
-from rally.model.text import TOOL_CHARS_MAX
+from rally.model.text import NAME_ALPHABET, TOOL_CHARS_MAX
 
-_TOOL_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 NAMELESS = "mcp:client"
 
 Warnings = list[dict[str, str]]
 
 
 class Way(Link):
-    """A runner's way to the room, seen from the folder that the server was started in.
-
-    Args:
-        cwd: absolute; paths are looked at in its working tree.
-    """
-
-    def __init__(self, root: str, env: Mapping[str, str], *, cwd: str) -> None:
-        super().__init__(root, env)
-        self._cwd = cwd
+    """A runner's way to the room, which outlives rooms as well as daemons."""
 
     async def once(self, op: str, /, **params: Any) -> Answer:
         """Ask what must not be done twice.
@@ -46,19 +36,12 @@ class Way(Link):
         # That the daemon went away while nobody asked is found out by a question, which may be
         # asked again.
         await self.call("whoami")
-        client = await self._open()
-        return await client.call(op, room=self.root, **params)
+        return await self.ask_once(op, **params)
 
     def was_replaced(self) -> bool:
         """Whether another room is there than at the last look, or none any more."""
         before, self._identity = self._identity, file_identity(self._ledger)
         return before is not None and before != self._identity
-
-    async def _open(self) -> Client:
-        async with self._opening:
-            if self._client is None:
-                self._client = await open_client(env=self._env, cwd=self._cwd)
-            return self._client
 
 
 class Agent:
@@ -143,6 +126,6 @@ class Agent:
 
 def tool_of(client_name: str) -> str:
     """The tool id of a client that nobody gave one: `mcp:` and its name, made to fit (contract F4)."""
-    kept = "".join(char if char in _TOOL_ALPHABET else "-" for char in client_name[:TOOL_CHARS_MAX])
+    kept = "".join(char if char in NAME_ALPHABET else "-" for char in client_name[:TOOL_CHARS_MAX])
     name = kept.strip("-")[: TOOL_CHARS_MAX - len("mcp:")]
     return f"mcp:{name}" if name else NAMELESS

@@ -138,7 +138,7 @@ _SAY_HELP = {
     "until": "step:ID, fact:ID or free:PATH",
     "wake_after": "+30m",
     "ack_within": "10m",
-    "release": "artifact: end the step's claim",
+    "release": "artifact: end your claim on it",
     "claim": "handoff: claim to give",
 }
 # Those of a claim, which is a tool of its own, and what only people and scripts are known to use.

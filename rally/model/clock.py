@@ -51,7 +51,7 @@ def from_rfc3339(text: str) -> int:
         UsageError: `bad-time`, when the text is no instant or names no offset.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())  # `t` and `z` are allowed (RFC 3339, 5.6)
         if moment.tzinfo is None:
             raise ValueError(text)
         delta = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -50,12 +50,27 @@ def format_duration(duration_ms: int) -> str:
     return f"{-(-duration_ms // 1_000)}s"
 
 
+def span(duration_ms: int) -> str:
+    """A duration in at most two units, for people: `45s`, `12m`, `3h20m`, `2d4h`; never negative."""
+    seconds = max(0, duration_ms) // 1_000
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h{minutes}m" if minutes else f"{hours}h"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours}h" if hours else f"{days}d"
+
+
 def parse_instant_ms(text: str, now_ms: int, *, name: str = "time") -> int:
-    """An absolute RFC 3339 time, or `+DURATION` counted from `now_ms`.
+    """An absolute RFC 3339 time, or a duration counted from `now_ms`, with a leading `+` or without.
 
     Raises:
         UsageError: `bad-time` or `bad-duration`.
     """
-    if text.startswith("+"):
+    if text.startswith("+") or (text[:-1].isdigit() and text[-1] in _UNIT_MS):
         return now_ms + parse_duration_ms(text, name=name)
     return from_rfc3339(text)

@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130
 CODES: dict[str, tuple[int, str]] = {
     # usage
     "usage": (2, "a flag or argument is unknown, missing or malformed"),
-    "unknown-kind": (2, "`say` was given a kind that does not exist"),
+    "unknown-kind": (2, "a kind that does not exist"),
     "not-sayable": (2, "the kind exists, and has a command of its own"),
     "missing-tool": (2, "the command needs to know who calls: --tool or RALLY_TOOL"),
     "bad-tool": (2, "a tool id is outside its alphabet or is a reserved word"),
@@ -45,7 +45,7 @@ CODES: dict[str, tuple[int, str]] = {
     "wrong-kind": (2, "the fact exists and is of a kind that this cannot refer to"),
     "claims-nothing": (2, "a claim named no path, no resource and no step"),
     "nothing-to-release": (2, "no open claim of the caller matches"),
-    "room-not-found": (2, "the folder given as room does not exist"),
+    "room-not-found": (2, "the folder given as room does not exist, or there is no room to leave"),
     "unknown-task": (2, "the run has no such task"),
     "no-proof": (2, "nothing could tell whether the task is done"),
     "unknown-key": (2, "nothing is remembered under this key"),
@@ -67,13 +67,11 @@ CODES: dict[str, tuple[int, str]] = {
     "already-closed": (3, "what the id names was closed before"),
     "seat-taken": (3, "the lead's seat is held"),
     "not-lead": (3, "only the holder of the lead's seat may do this"),
-    "task-taken": (3, "the task is held by another"),
     "task-exists": (3, "the run has this task already, with other content"),
     "run-exists": (3, "the run was started from another descriptor"),
     "version-conflict": (3, "the value has another version than the one named"),
     "task-blocked": (3, "a check stops what the task is to write"),
     "nothing-ready": (3, "no task of the run can be taken now"),
-    "stale-fence": (3, "the claim behind this fence has ended"),
     "name-taken": (3, "a managed session has this name"),
     "pane-taken": (3, "the tmux pane belongs to a managed session"),
     "foreign-file": (3, "a file that is not rally's is where rally's would be"),
@@ -95,7 +93,6 @@ CODES: dict[str, tuple[int, str]] = {
     "session-gone": (1, "the session has no pane that could be read or written"),
     "worktree-failed": (1, "git cannot make or remove the worktree"),
     "undelivered": (1, "the text was neither delivered nor recorded"),
-    "foreign-runtime-dir": (1, "the runtime folder belongs to another user or is open to others"),
     "not-installed": (1, "an optional part of rally, or what it needs, is not installed"),
     "internal": (1, "rally met a state that it does not know"),
     # neither
@@ -160,7 +157,11 @@ class Interrupted(RallyError):
         self.exit_code = exit_code
 
 
-_CLASS_BY_EXIT: dict[int, type[RallyError]] = {1: Failure, 2: UsageError, 3: Refused}
+_CLASS_BY_EXIT: dict[int, type[RallyError]] = {
+    EXIT_FAILURE: Failure,
+    EXIT_USAGE: UsageError,
+    EXIT_REFUSED: Refused,
+}
 
 
 def error_from_json(error: dict[str, Any]) -> RallyError:

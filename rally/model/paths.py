@@ -22,6 +22,7 @@ their stems are compatible one by one until the shorter one ends, and without a 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from rally.model.errors import UsageError
@@ -147,6 +148,11 @@ def overlap(a: str, b: str) -> bool:
     return all(map(segments_meet, stem(a), stem(b))) and beyond_stems(a, b)
 
 
+def any_overlap(some: Iterable[str], others: Collection[str]) -> bool:
+    """Whether any of some canonical paths or patterns overlaps any of the others."""
+    return any(overlap(a, b) for a in some for b in others)
+
+
 def beyond_stems(a: str, b: str) -> bool:
     """Whether two paths whose stems meet also share a path behind a `**`."""
     if not (_goes_deep(a) or _goes_deep(b)):
@@ -239,11 +245,6 @@ def covers(outer: str, inner: str) -> bool:
             again_h += 1
             w, h = again_w, again_h
     return True
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Whether a literal path, or a folder above it, matches the pattern."""
-    return covers(pattern, path)
 
 
 def _without_idle_stars(path: str) -> list[str]:

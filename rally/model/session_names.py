@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from rally.model.errors import UsageError
-from rally.model.text import check_tool
+from rally.model.text import NAME_ALPHABET, check_tool
 
 NAME_CHARS_MAX = 64
-# A name is also a folder, the end of a branch and, where no other is given, a tool id.
-_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
 def check_session_name(name: str, flag: str = "--name") -> str:
     """A session's name: 1 to 64 of `A-Za-z0-9._-`, starting with a letter or digit.
+
+    It is also a folder, the end of a branch and, where no other is given, a tool id.
 
     Raises:
         UsageError: `bad-value`.
@@ -21,7 +21,7 @@ def check_session_name(name: str, flag: str = "--name") -> str:
     except UsageError:
         fits = False
     else:
-        fits = len(name) <= NAME_CHARS_MAX and _ALPHABET.issuperset(name)
+        fits = len(name) <= NAME_CHARS_MAX and NAME_ALPHABET.issuperset(name)
     if not fits:
         shown = ascii(name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX] + "…")
         raise UsageError(

@@ -8,7 +8,11 @@ from rally.model.errors import UsageError
 from rally.model.kinds import IDENTITY_CHARS_MAX
 
 TOOL_CHARS_MAX = 128
-_TOOL_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@/-")
+# Of names that are also those of files and branches: tasks, sessions.
+NAME_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+TOOL_ALPHABET = NAME_ALPHABET | frozenset(":@/")
+# Categories of characters that are not shown, or move the text around them.
+CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 RESERVED_TOOLS = frozenset({"unknown", "all", "rally"})
 
 
@@ -46,7 +50,7 @@ def check_tool(
     problem = ""
     if not 1 <= len(tool) <= TOOL_CHARS_MAX:
         problem = f"must have 1 to {TOOL_CHARS_MAX} characters"
-    elif not _TOOL_ALPHABET.issuperset(tool):
+    elif not TOOL_ALPHABET.issuperset(tool):
         problem = "may hold only A-Z a-z 0-9 . _ : @ / -"
     elif not tool[0].isalnum():
         problem = "must start with a letter or digit"
@@ -74,9 +78,7 @@ def check_identity(value: str, name: str) -> str:
             hint="shorten it",
         )
     # isprintable() first: one C call clears nearly every value.
-    if not value.isprintable() and any(
-        unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} for c in value
-    ):
+    if not value.isprintable() and any(unicodedata.category(c) in CONTROLS for c in value):
         raise UsageError(
             "bad-value", f"{name} holds control characters: {value!a}", hint="write it in one line"
         )
@@ -89,3 +91,19 @@ def nearest(word: str, words: list[str] | tuple[str, ...]) -> str | None:
 
     found = get_close_matches(word, words, n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def check_choice(value: str, flag: str, choices: tuple[str, ...]) -> str:
+    """One of a few words.
+
+    Raises:
+        UsageError: `bad-value`, listing the words.
+    """
+    if value not in choices:
+        near = nearest(value, choices)
+        raise UsageError(
+            "bad-value", f"{flag} is {value!a}; it must be one of {', '.join(choices)}",
+            hint=f"{flag} {near or choices[0]}",
+            details={"choices": list(choices)},
+        )  # fmt: skip
+    return value

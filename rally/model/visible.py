@@ -136,6 +136,29 @@ def one_line(text: str, width: int) -> str:
     return "".join(kept) + ELLIPSIS
 
 
+def cut_inside(text: str, width: int) -> str:
+    """A visible text, cut in its middle where it takes more than `width` columns: the end of a path
+    says most.
+
+    Args:
+        width: columns, at least 1.
+    """
+    if display_width(text) <= width:
+        return text
+    tail_room = (width - 1) * 2 // 3
+    head = _fitting(text, width - 1 - tail_room)
+    return head + ELLIPSIS + _fitting(text[::-1], tail_room)[::-1]
+
+
+def _fitting(text: str, width: int) -> str:
+    used = 0
+    for number, char in enumerate(text):
+        used += _char_width(char)
+        if used > width:
+            return text[:number]
+    return text
+
+
 def pad(text: str, width: int) -> str:
     """`one_line`, filled with blanks to exactly `width` columns: a cell of a table."""
     shown = one_line(text, width)

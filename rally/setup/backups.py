@@ -21,6 +21,7 @@ from pathlib import Path
 
 import orjson
 
+from rally.facilitation.files import write_whole
 from rally.facilitation.ledger.folder import folder_lock
 from rally.model.errors import Failure
 from rally.setup.files import failed
@@ -135,8 +136,8 @@ class Backups:
             if backup.base is None:
                 before.unlink(missing_ok=True)
             else:
-                _write_whole(before, backup.base)
-            _write_whole(facts, orjson.dumps(said, option=orjson.OPT_INDENT_2))
+                _write(before, backup.base)
+            _write(facts, orjson.dumps(said, option=orjson.OPT_INDENT_2))
         except OSError as error:
             raise failed(error, str(facts)) from error
 
@@ -167,11 +168,6 @@ def backup_for(change: FileChange, known: Backup | None, folders: Sequence[str])
     return Backup(os.path.realpath(change.path), base, digest(change.after), made)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
+def _write(path: Path, data: bytes) -> None:
+    # One name for all: whoever writes holds the folder's lock.
+    write_whole(path, data, partial=path.with_name(f"{path.name}.new"), is_durable=True)

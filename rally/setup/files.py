@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from rally.facilitation.files import sync_folder
 from rally.facilitation.ledger.failures import as_failure
-from rally.facilitation.ledger.folder import sync_folder
 from rally.model.errors import Failure, UsageError
 from rally.setup.jsonc import BrokenTextError
 from rally.setup.surface import FileChange

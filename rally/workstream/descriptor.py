@@ -6,6 +6,7 @@ one value to be judged (ids, boundaries, dependencies) or a look at the room is 
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -26,7 +27,6 @@ from rally.facilitation.task_facts import (
     PRIORITY_DEFAULT,
     PRIORITY_MAX,
     READ_ONLY,
-    TASK_ID_ALPHABET,
 )
 from rally.model.kinds import (
     IDENTITY_CHARS_MAX,
@@ -35,6 +35,7 @@ from rally.model.kinds import (
     SUBJECT_CHARS_MAX,
     SUMMARY_BYTES_MAX,
 )
+from rally.model.text import CONTROLS, NAME_ALPHABET
 
 # A tool id of 128 characters has to hold a prefix, a colon and the task's id.
 TASK_ID_CHARS_MAX = 120
@@ -45,7 +46,6 @@ TASKS_MAX = 10_000
 TIERS = ("host-native", "cross-host")
 # Two joiners that words and signs of some scripts are written with.
 _JOINERS = frozenset("\u200c\u200d")
-_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def control_character(text: str, *, allowed: str = "") -> str | None:
@@ -53,7 +53,7 @@ def control_character(text: str, *, allowed: str = "") -> str | None:
     if text.isprintable():
         return None
     for char in text:
-        if unicodedata.category(char) in _CONTROLS and char not in allowed and char not in _JOINERS:
+        if unicodedata.category(char) in CONTROLS and char not in allowed and char not in _JOINERS:
             return char
     return None
 
@@ -85,7 +85,7 @@ def _text(*, chars: int = 0, size: int = 0, allowed: str = "") -> Callable[[str]
 def _task_id(value: str) -> str:
     if not value:
         raise PydanticCustomError("missing-field", "is empty")
-    if not TASK_ID_ALPHABET.issuperset(value):
+    if not NAME_ALPHABET.issuperset(value):
         raise PydanticCustomError(
             "bad-id", "may hold only A-Z a-z 0-9 . _ -: {value}", {"value": shown(value)}
         )
@@ -145,7 +145,7 @@ def _tier(value: Any) -> str:
 
 def shown(value: Any, most: int = 60) -> str:
     """A value of any kind in one short line of ASCII."""
-    text = ascii(value)
+    text = json.dumps(value) if value is None or isinstance(value, bool) else ascii(value)
     return text if len(text) <= most else f"{text[:most]}…"
 
 

@@ -21,6 +21,7 @@ from rally.model.text import nearest
 from rally.workstream.boundaries import Owned, conflicts
 from rally.workstream.descriptor import (
     SCHEMA_FIELD,
+    TASK_ID_CHARS_MAX,
     TASKS_MAX,
     TIERS,
     Descriptor,
@@ -29,6 +30,7 @@ from rally.workstream.descriptor import (
 )
 from rally.workstream.determinism import nondeterminism
 from rally.workstream.reading import Document, Place, field_name
+from rally.workstream.survey import perhaps_meant
 
 # What a fact holds beside its task: ids, hashes, times, the short form of the intent, and the longest
 # tool, session, run and thread.
@@ -75,7 +77,7 @@ class Violation(NamedTuple):
 
     Attributes:
         code: a key of `CODES`.
-        task: the task's id, `#N` (its place, from 0) where it has no usable one, empty for the whole.
+        task: the task's id, `#N` (its place, from 0) where it has none to show, empty for the whole.
         field: such as `owns[2]`; empty for the whole task.
         line: of the descriptor's file, 1..N.
     """
@@ -183,8 +185,9 @@ class _Lint:
     def _task_name(self, number: str | int) -> str:
         assert isinstance(number, int)
         raw = self._tasks[number].get("id") if isinstance(self._tasks[number], dict) else None
-        usable = isinstance(raw, str) and ("tasks", number, "id") not in self._bad
-        return str(raw) if usable and raw else f"#{number}"
+        # Also one that is not allowed, if it can be shown: whoever wrote it finds the task by it.
+        usable = isinstance(raw, str) and 0 < len(raw) <= TASK_ID_CHARS_MAX and raw.isprintable()
+        return str(raw) if usable else f"#{number}"
 
     def _values(self, name: str) -> Iterator[tuple[int, Any]]:
         """The value of a field in each task where pydantic has nothing against it."""
@@ -223,7 +226,10 @@ class _Lint:
         elif kind == "string_unicode":
             self._add("control-characters", place, f"{name} is not valid UTF-8: {shown(value)}")
         elif kind == "too_long":
-            self._add("too-long", place, f"{name}: {problem['msg'].lower()}")
+            found, most = problem["ctx"]["actual_length"], problem["ctx"]["max_length"]
+            hint = "split the workstream" if place == ("tasks",) else "split the task"
+            what = f"{name} has {found} entries, at most {most} are allowed"
+            self._add("too-long", place, what, hint)
         elif kind in ("model_type", "model_attributes_type") and len(place) == 2:
             hint = 'write {"id": …, "intent": …, "owns": …, "validation": …, "output": …}'
             self._add("not-object", place, f"a task is {shown(value)}, not a JSON object", hint)
@@ -284,10 +290,11 @@ class _Lint:
         if missing:
             more = len(missing) - 1
             verb = f"and {more} more do not exist" if more else "does not exist"
+            meant = next(filter(None, (perhaps_meant(one.path) for one in missing)), "")
             self._warn(
                 "missing-path", ("tasks", number, "owns", missing[0].entry),
-                f"{shown(missing[0].path)} {verb}",
-                "fine if the task is to create what it owns",
+                f"{shown(missing[0].path)} {verb}" + (f"; {meant}" if meant else ""),
+                meant or "fine if the task is to create what it owns",
             )  # fmt: skip
         if self._look.held is not None:
             self._look_who(number, paths, self._look.held)

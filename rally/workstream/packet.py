@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,11 +93,15 @@ def write_packets(made: Sequence[Packet], folder: str) -> list[str]:
     replaces them. What else is in the folder stays as it is.
 
     Raises:
-        Failure: `unwritable`; where the disk is full, no file has been changed.
+        Failure: `unwritable`; where the disk is full, or a folder has the name of a file, no file has
+            been changed.
     """
     files = [f"{folder.rstrip('/') or '/'}/{one.task}.md" for one in made]
     try:
         os.makedirs(folder, exist_ok=True)
+        for file in files:
+            if os.path.isdir(file):
+                raise IsADirectoryError(errno.EISDIR, f"{os.path.basename(file)!a} is a folder")
         _write([(file, one.prompt.encode()) for file, one in zip(files, made, strict=True)])
         identities = {os.stat(file).st_ino for file in files}
     except OSError as error:
@@ -119,7 +124,7 @@ def _write(contents: Sequence[tuple[str, bytes]]) -> None:
             Path(name).write_bytes(content)
         for name, (file, _) in zip(building, contents, strict=True):
             os.replace(name, file)
-    except OSError:
+    except BaseException:  # Ctrl-C, too
         for name in building:
             Path(name).unlink(missing_ok=True)
         raise

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NoReturn
 
+import orjson
+
 from rally.model.errors import UsageError
 
 # Two thousand tasks with all that a fact can hold would be more, and nobody reviews that.
@@ -84,8 +86,11 @@ def read_document(raw: bytes, name: str) -> Document:
         )
     except json.JSONDecodeError as error:
         raise _broken(name, error.msg, error.lineno, error.colno) from None
+    except _NoNumberError as error:
+        raise _broken(name, str(error), *_position(text)) from None
     except (ValueError, RecursionError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        deep = isinstance(error, RecursionError)
+        what = "nested too deeply" if deep else "a number in it has thousands of digits"
         raise UsageError(
             "unreadable", f"{name} is no JSON: {what}", hint="python3 -m json.tool"
         ) from None
@@ -102,8 +107,21 @@ def _object(pairs: list[tuple[str, Any]], twice: list[bool]) -> dict[str, Any]:
     return found
 
 
+class _NoNumberError(ValueError):
+    """`NaN` and the like, which `json` takes for numbers. Nothing was read."""
+
+
 def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")
+    raise _NoNumberError(f"the number {word} is no JSON")
+
+
+def _position(text: str) -> tuple[int, int]:
+    """Line and column of the first thing that a stricter reader than `json` stumbles over."""
+    try:
+        orjson.loads(text)
+    except json.JSONDecodeError as error:
+        return error.lineno, error.colno
+    return 1, 1
 
 
 def _broken(name: str, what: str, line: int, column: int) -> UsageError:

@@ -16,6 +16,7 @@ from typing import Any
 
 from rally.facilitation.places import Place, canonical_path
 from rally.facilitation.state.claim_index import ClaimIndex
+from rally.facilitation.task_facts import READ_ONLY
 from rally.model.paths import is_pattern
 
 Claim = dict[str, Any]
@@ -24,6 +25,17 @@ Claim = dict[str, Any]
 _SEGMENT = r"\.?[A-Za-z0-9_@+=,~%-][A-Za-z0-9_.@+=,~%() -]*"
 _PLAIN = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _PLAIN_CHARS_MAX = 1_024
+# What is a wildcard elsewhere, and a character of a name here (contract C2).
+_OTHER_WILDCARDS = frozenset("{}[]")
+
+
+def perhaps_meant(path: str) -> str:
+    """What was meant by a path that does not exist, if it looks like something else; else empty."""
+    if path == READ_ONLY:
+        return f'a task that writes nothing has "owns": "{READ_ONLY}", without brackets'
+    if not _OTHER_WILDCARDS.isdisjoint(path):
+        return "only *, ? and ** are wildcards, braces and brackets are themselves"
+    return ""
 
 
 class Survey:

@@ -444,6 +444,16 @@ def test_the_canary_finds_out_a_command_that_does_not_deny(
     assert why in finding(result, "hook-does-not-enforce")["message"]
 
 
+def test_hooks_are_found_among_comments(here: Shell) -> None:
+    """A configuration is read as it is installed into: comments and trailing commas are no hindrance."""
+    here.rally("hooks", "install", "claude")
+    settings = here.cwd / ".claude" / "settings.json"
+    settings.write_text(settings.read_text().replace("{", "{ // mine", 1))
+    result = here.rally("doctor", "--json")
+    assert row(result, "claude")["command"] is not None
+    assert "hook-missing" not in codes(result)
+
+
 def test_the_canary_runs_no_command_against_a_room_of_its_own_choice(here: Shell) -> None:
     """What names another room could write there: it is not run, and the answer is `unknown`."""
     here.rally("hooks", "install", "claude")

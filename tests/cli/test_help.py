@@ -126,7 +126,7 @@ async def test_each_kind_has_a_help_of_its_own(rally: Terminal, kind: str) -> No
 
 async def test_words_to_be_typed_keep_their_case(rally: Terminal) -> None:
     """A condition is written `step:ID`, also at the beginning of a sentence."""
-    assert "step:ID, fact:ID or free:PATH" in (await rally("say", "standby", "--help")).out
+    assert "step:ID of --run, fact:ID or free:PATH" in (await rally("say", "standby", "--help")).out
 
 
 def test_say_takes_every_field_of_the_table() -> None:
@@ -173,3 +173,11 @@ def test_the_pages_can_be_written_and_compared(tmp_path: object) -> None:
     assert reference.main(["--check", folder]) == 1
     assert reference.main([folder]) == 0
     assert reference.main(["--check", folder]) == 0
+
+
+@pytest.mark.parametrize("words", [(), ("say",), ("say", "claim"), ("task", "take")])
+async def test_help_may_be_asked_for_as_a_command(rally: Terminal, words: tuple[str, ...]) -> None:
+    """O6: `rally help say` is what other programs taught people to type."""
+    asked, shown = await rally("help", *words), await rally(*words, "--help")
+    assert (asked.code, asked.err) == (0, "")
+    assert asked.out == shown.out

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.cli.table import Column, table
+from rally.model.durations import span
 from rally.model.visible import display_width, visible
 
 COLUMNS = (Column("owner", 8), Column("what", 10), Column("left"), Column("id"))

@@ -220,3 +220,54 @@ async def test_warnings_go_beside_the_answer(rally: Terminal) -> None:
     assert "warning" not in result.out
     assert result.err.startswith("warning: ")
     assert result.err.count("\n") == 1
+
+
+async def test_paths_are_cut_so_that_they_can_be_told_apart(rally: Terminal) -> None:
+    """A narrow terminal shows the end of a path; of several, the first and how many more."""
+    folder = "src/frontend/components/authentication"
+    await rally.say("a:1", "claim", "--path", f"{folder}/form.tsx")
+    await rally.say("b:1", "claim", "--path", f"{folder}/one.ts", "--path", f"{folder}/two.ts")
+    shown = (await rally("room", width=60)).out
+    assert re.search(r"src/\S*….*/form\.tsx ", shown)
+    assert re.search(r"src/\S*….*/one\.ts \+1 ", shown)
+
+
+async def test_entering_tells_the_news_and_counts_the_traffic(rally: Terminal) -> None:
+    """Who came, claimed and let go is in the other lists, as far as it still matters."""
+    await rally.say("a:1", "claim", "--path", "src")
+    await rally.say("a:1", "release", "--path", "src")
+    await rally.say("a:1", "lesson", "--subject", "mind the gap")
+    shown = (await rally("enter", "--tool", "b:1")).out
+    assert "new to you (3)\n" in shown
+    assert shown.count("mind the gap") == 1
+    assert "  and 2 about who came, went, claimed or let go: rally log --since 0\n" in shown
+    assert "release" not in shown
+
+
+async def test_what_is_said_tells_what_comes_of_it(rally: Terminal) -> None:
+    """A sleeper sees what wakes it; whoever lands something, which claims have ended."""
+    await rally.say("a:1", "claim", "--path", "src")
+    claim = (await rally.json("log"))["facts"][0]["event_id"]
+    landed = await rally("say", "artifact", "--tool", "a:1", "--path", "src", "--subject", "s",
+                         "--release")  # fmt: skip
+    assert landed.out.endswith(f"\nreleased src  {claim}\n")
+    asleep = await rally("say", "standby", "--tool", "a:1", "--until", "free:src",
+                         "--wake-after", "+30m")  # fmt: skip
+    assert re.search(r"\nasleep until free:src or \S+Z \(in (30|29)m\)\n$", asleep.out)
+
+
+async def test_what_is_not_to_be_touched_is_named_whole(rally: Terminal) -> None:
+    """Half a path keeps nobody away, in a terminal of whatever width."""
+    path = "src/frontend/components/authentication/form.tsx"
+    await rally.say("a:1", "claim", "--path", path)
+    assert path in (await rally("enter", "--tool", "b:1", width=40)).out
+
+
+async def test_letting_go_of_one_path_says_what_else_goes_with_it(rally: Terminal) -> None:
+    """A claim ends whole, also where only one of its paths was named."""
+    await rally.say("a:1", "claim", "--path", "src", "--path", "docs")
+    await rally.say("a:1", "claim", "--path", "other")
+    said = await rally("say", "release", "--tool", "a:1", "--path", "docs")
+    assert re.search(r"\nreleased (src, docs|docs, src)  claim-\w+\n$", said.out)
+    told = await rally.json("say", "release", "--tool", "a:1", "--path", "other")
+    assert set(told) == {"fact", "replayed"}  # as the contract has it (O1)

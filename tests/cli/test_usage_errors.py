@@ -18,10 +18,30 @@ WRONG = [
     (("say", "note", "--tool", "a b"), "bad-tool", "'a b'", "--tool claude:1"),
     (("say", "note", "--tool", "all", "--subject", "s"), "bad-tool", "'all'", "--tool claude:1"),
     (("say", "note", "--tool", "a:1"), "missing-field", "--subject",
-     "rally say note --subject 'what it is about'"),
+     "--subject 'what it is about'"),
+    (("version",), "usage", "'version'", "rally --version"),
+    (("help", "frobnicate"), "usage", "'frobnicate'", "rally --help"),
+    (("say", "release", "--all", "--tool", "a:1"), "usage", "'--all'", "rally say --help"),
+    (("say", "note", "two words", "--tool", "a:1"), "usage", "'two words'", "--subject 'two words'"),
+    (("dag", "r1"), "usage", "'r1'", "--run r1"),
+    (("inbox", "b:1"), "usage", "'b:1'", "--tool b:1"),
+    (("task", "done", "one", "--run", "r"), "usage", "'one'", "--id one"),
+    (("wait", "free:a"), "usage", "'free:a'", "--until free:a"),
+    (("log", "claim"), "usage", "'claim'", "--kind claim"),
+    (("log", "--kind", "clam"), "unknown-kind", "'clam'", "--kind claim"),
+    (("log", "src/a"), "usage", "'src/a'", "--path src/a"),
+    (("mission", "ship it"), "usage", "'ship it'", "--set 'ship it'"),
+    (("say", "standby", "--tool", "a:1", "--until", "step:r1/one"), "missing-field", "needs --run",
+     "--run r1 --until step:one"),
     (("say", "note", "--tool", "a:1", "--subjct", "s"), "usage", "'--subjct'", "--subject"),
     (("say", "note", "extra", "--tool", "a:1"), "usage", "'extra'", "--path extra"),
     (("say", "note", "--tool"), "usage", "--tool needs a value", "--tool claude:1"),
+    (("say", "note", "--subject", "--tool", "a:1"), "usage", "--subject needs a value",
+     "--subject 'what it is about'"),
+    (("say", "note", "--tool", "a:1", "--subject", "--no-color"), "usage", "--subject needs", "--sub"),
+    (("--room", "--no-color", "room"), "usage", "--room needs a value", "--room ."),
+    (("say", "claim", "--tool", "a:1", "--path", "p", "--ttl", ""), "bad-duration", "''", "write 90s"),
+    (("say", "standby", "--tool", "a:1", "--wake-after", ""), "bad-time", "''", "write 2030"),
     (("say", "note", "--ttl", "5m", "--tool", "a:1", "--subject", "s"), "bad-field", "--ttl",
      "rally say claim --help"),
     (("say", "claim", "--tool", "a:1"), "claims-nothing", "--path", "rally say claim --path src/"),
@@ -47,11 +67,14 @@ WRONG = [
     (("log", "--limit", "1e3"), "usage", "'1e3'", "--limit 10"),
     (("log", "--limit", "9" * 18), "usage", "9" * 18, "--limit 10"),
     (("log", "--limit", "-1"), "bad-value", "-1", "--limit 50"),
+    (("room", "--since", "-1"), "bad-value", "-1", "rally log"),
     (("log", "--follow", "--until", "5"), "usage", "--until", "rally log --follow"),
     (("show",), "usage", "needs ID", "rally show 12"),
+    (("show", "--tool", "a:1"), "usage", "'--tool'", "rally show --help"),  # not --room
     (("show", "nothing"), "unknown-id", "'nothing'", "rally log --limit 20"),
     (("dag",), "missing-field", "--run", "rally dag --run RUN"),
     (("dag", "--run", "r", "--format", "dott"), "bad-value", "'dott'", "--format dot"),
+    (("wait", "--tool", "a:1", "--until", "free:x", "--timeout", ""), "bad-duration", "''", "write"),
     (("wait", "--tool", "a:1"), "missing-field", "--until", "--until free:src/app.py"),
     (("inbox",), "missing-tool", "--tool", "--tool claude:1"),
     (("next",), "missing-tool", "--tool", "--tool claude:1"),
@@ -61,6 +84,7 @@ WRONG = [
     (("task", "list"), "missing-field", "--run", "--run RUN"),
     (("lead", "give", "--tool", "a:1"), "missing-field", "--to", "rally lead give --to"),
     (("mission", "--set", " ", "--tool", "a:1"), "bad-value", "--set", "rally mission --set"),
+    (("leave", "--tool", "a:1"), "room-not-found", "none to leave", "rally enter"),
     (("room", "--room", "/no/such/folder"), "room-not-found", "/no/such/folder", "--room takes"),
     (("room", "--room"), "usage", "--room needs a value", "--room ."),
     (("room", "--json=yes"), "usage", "--json takes no value", "--json"),
@@ -117,10 +141,14 @@ async def test_json_behind_a_double_dash_is_not_rallys(rally: Terminal) -> None:
 
 
 async def test_json_as_the_value_of_a_flag_is_a_value(rally: Terminal) -> None:
-    """A subject may be called --json."""
-    result = await rally("say", "note", "--tool", "a:1", "--subject", "--json")
+    """A subject may be called --json, written in one word; in two, its value was forgotten."""
+    result = await rally("say", "note", "--tool", "a:1", "--subject=--json")
     assert result.code == 0
     assert result.out.startswith("note-")
+    result = await rally("say", "note", "--tool", "a:1", "--subject", "--json")
+    assert (result.code, result.err, result.error["code"]) == (2, "", "usage")
+    result = await rally("say", "note", "--tool", "a:1", "--subject", "--yes", "--summary", "-x")
+    assert result.code == 0  # what no option of the command is called stays a value
 
 
 async def test_a_refused_wish_creates_no_room(rally: Terminal) -> None:

@@ -213,6 +213,15 @@ def test_a_conflict_lists_every_held_path_with_its_holder(room: Room) -> None:
         assert word in error["message"]
 
 
+def test_a_conflict_has_every_key_that_the_contract_names(warm: Room) -> None:
+    """C3: `path` and `subject` are null for a resource, and for a claim without a subject."""
+    warm.by_daemon.say("claim", "a", resource="port:1")
+    error = warm.no_say(3, "claim-conflict", "claim", "b", resource="port:1")
+    (conflict,) = error["details"]["conflicts"]
+    assert (conflict["path"], conflict["subject"]) == (None, None)
+    assert (conflict["resource"], conflict["held"], conflict["owner"]) == ("port:1", "port:1", "a")
+
+
 def test_the_hint_waits_for_the_same_claim_under_the_same_session(warm: Room) -> None:
     """C3, C5, C8, O2: what is pasted is the claim that was asked for, mode and session included."""
     warm.say("claim", "a", path="src", ttl="1s")
@@ -379,8 +388,12 @@ def test_a_new_claim_takes_a_lapsed_one_over_and_the_old_owner_is_told(room: Roo
     assert "stale-fence" not in codes(before)
     new = room.say("claim", "b", path="src/x")
     assert new["fence"] > old["fence"]
-    assert codes(room.check("a", "src/x")) == ["claimed-path"]
-    assert "stale-fence" in codes(room.check("a", "docs/y", fence=old["fence"]))
+    assert codes(room.check("a", "src/x")) == ["claimed-path", "lapsed-claim"]
+    check = room.check("a", "docs/y", fence=old["fence"])
+    assert codes(check) == ["lapsed-claim", "stale-fence", "unclaimed-path"]
+    told = finding(check, "lapsed-claim")
+    assert (told["fact_id"], told["owner"]) == (old["event_id"], "a")
+    assert "b took it over" in told["message"]
     whole = room.data("room")
     assert (ids(whole["active_claims"]), whole["lapsed_claims"]) == ([new["event_id"]], [])
 
@@ -505,6 +518,17 @@ def test_waiters_are_served_in_order_of_arrival(warm: Room) -> None:
         assert holders(warm) == [(f"w{n}", answer["data"]["say"]["fact"]["paths"])]
         warm.say("release", f"w{n}", ref=str(answer["data"]["say"]["fence"]))
     assert warm.data("room")["waiting"] == []
+
+
+def test_who_waits_for_a_step_is_seen_to_wait_for_it(warm: Room) -> None:
+    """C8, P2: `waiting[]` names what is waited for, also where that is no path."""
+    warm.by_daemon.say("claim", "a", run="r", step="build")
+    waiter = begin_wait(warm, "b", "--run", "r", "--step", "build")
+    (shown,) = warm.data("room")["waiting"]
+    assert (shown["paths"], shown["run"], shown["step"]) == ([], "r", "build")
+    assert "r/build" in warm.run("room").out.partition("waiting")[2]
+    warm.by_daemon.say("leave", "a")
+    assert ended(waiter)[0] == 0
 
 
 def test_nobody_overtakes_who_waits(warm: Room) -> None:

@@ -65,7 +65,7 @@ def test_a_standby_reference_is_stored_as_ref(warm: Room) -> None:
 def test_empty_values_leave_no_trace(warm: Room) -> None:
     """F1: absent when empty."""
     fact = warm.say("note", "a", subject="x", summary="", uri="", run="", reason="", data="{}")
-    assert not {"summary", "uri", "run", "reason"} & set(fact)
+    assert not {"summary", "uri", "run", "reason", "data"} & set(fact)
 
 
 async def test_a_fact_of_an_unknown_kind_is_kept_shown_and_carried_along(world: World) -> None:
@@ -170,6 +170,7 @@ AT_THE_LIMIT: list[tuple[str, dict[str, Any]]] = [
     ("subject of 500 wide characters", {"subject": "語" * 500}),
     ("summary of 16 KiB", {"subject": "x", "summary": "y" * (16 * KIB)}),
     ("100 evidence entries", {"subject": "x", "evidence": [f"e{n}" for n in range(100)]}),
+    ("100 equal ones", {"subject": "x", "evidence": ["ok"] * 100}),
     ("evidence of 8 KiB", {"subject": "x", "evidence": ["e" * (8 * KIB)]}),
     ("1,000 paths", {"subject": "x", "path": [f"p{n}" for n in range(1000)]}),
 ]
@@ -190,7 +191,9 @@ OVER_THE_LIMIT: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("fields", [f for _, f in AT_THE_LIMIT], ids=[n for n, _ in AT_THE_LIMIT])
 def test_what_is_at_the_limit_is_accepted(warm: Room, fields: dict[str, Any]) -> None:
     """F5: subject 500 characters, summary 16 KiB, evidence 100 entries of 8 KiB, 1,000 paths."""
-    assert warm.say("note", "a", **fields)["seq"] == 1
+    fact = warm.say("note", "a", **fields)
+    assert fact["seq"] == 1
+    assert fact.get("evidence", []) == fields.get("evidence", [])
 
 
 @pytest.mark.parametrize(
@@ -497,6 +500,16 @@ def test_renew_extends_all_leases_of_the_caller_and_no_other(warm: Room) -> None
             assert one["lease_expires_at"] == before[one["event_id"]]
 
 
+def test_a_renew_without_a_lease_requires_nothing_and_says_that_it_did_nothing(warm: Room) -> None:
+    """Kind renew: it requires nothing; of others' leases it extends none."""
+    other = warm.by_daemon.say("claim", "b", path="src")
+    answer = warm.run("say", "renew", "--tool", "a", "--json")
+    assert answer.code == 0
+    assert "nothing-to-renew" in [one["code"] for one in json.loads(answer.out)["warnings"]]
+    (claim,) = shown(warm, "active_claims")
+    assert claim["lease_expires_at"] == other["lease_expires_at"]
+
+
 def instant(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
@@ -740,6 +753,18 @@ def test_a_handoff_to_all_is_answered_by_anyone_once_each(room: Room) -> None:
     room.say("receipt", "c", ref=fact["event_id"], state="acked")
 
 
+def test_what_one_has_done_the_others_may_still_answer(room: Room) -> None:
+    """Kind receipt: `done` closes, and for `all`: anyone, once each; not what its sender withdrew."""
+    fact = room.by_daemon.say("handoff", "a", subject="x", target="all")
+    for who in ("b", "c"):
+        room.say("receipt", who, ref=fact["event_id"], state="done")
+        room.no_say(3, "not-target", "receipt", who, ref=fact["event_id"], state="done")
+        assert shown(room, "open_handoffs") == []
+    fact = room.by_daemon.say("handoff", "a", subject="x", target="all")
+    room.say("resolve", "a", ref=fact["event_id"])
+    room.no_say(3, "already-closed", "receipt", "b", ref=fact["event_id"], state="done")
+
+
 @pytest.mark.parametrize("kind", ["risk", "lesson", "note"])
 def test_remarks_are_kept_and_found(warm: Room, kind: str) -> None:
     """Kinds risk, lesson, note: a subject is all they need."""
@@ -752,6 +777,8 @@ def test_a_standby_says_when_it_wants_to_be_woken(warm: Room) -> None:
     """Kind standby: `--wake-after +30m|ISO`, `--reason`, `--until`; none = only a wake ends it."""
     soon = warm.say("standby", "a", wake_after="+30m", reason="r")
     assert instant(soon["wake_after"]) - instant(soon["created_at"]) == pytest.approx(1800)
+    plain = warm.by_daemon.say("standby", "a", wake_after="2h")  # O7: a leading + is allowed
+    assert instant(plain["wake_after"]) - instant(plain["created_at"]) == pytest.approx(7200)
     later = warm.by_daemon.say("standby", "b", wake_after="2033-01-01T00:00:00Z", until="free:src")
     assert later["wake_after"] == "2033-01-01T00:00:00.000Z"
     assert later["until"] == ["free:src"]

@@ -17,6 +17,7 @@ RULES = (
     + [f"S{n}" for n in range(1, 5)]
     + ["T1", "T2", "T3", "T4"]
     + [f"W{n}" for n in range(1, 7)]
+    + [f"X{n}" for n in range(1, 5)]
 )
 FINDINGS = (
     "claimed-path stale-fence read-only-step outside-claim unclaimed-path lapsed-claim active-blocker "
@@ -44,7 +45,7 @@ def promises() -> dict[str, str]:
 
 def cited(docstring: str) -> list[str]:
     """The rules before the colon, such as `R2, T4: …`."""
-    return re.findall(r"\b[RFOCKPSTW]\d+\b", docstring.partition(":")[0] + ":")
+    return re.findall(r"\b[RFOCKPSTWX]\d+\b", docstring.partition(":")[0] + ":")
 
 
 def test_every_rule_is_cited_by_a_test() -> None:

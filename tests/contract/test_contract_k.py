@@ -130,7 +130,8 @@ def test_stale_fence(room: Room) -> None:
     claim = room.by_daemon.say("claim", "a", path="src")
     assert "stale-fence" not in codes(room.check("a", "src", fence=claim["fence"]))
     room.by_daemon.say("release", "a", path="src")
-    assert severity(room.check("a", "src", fence=claim["fence"]), "stale-fence") == "stop"
+    told = finding(room.check("a", "src", fence=claim["fence"]), "stale-fence")
+    assert (told["severity"], told["fact_id"], told["owner"]) == ("stop", claim["event_id"], "a")
     assert severity(room.check("a", fence=claim["fence"]), "stale-fence") == "stop"
 
 
@@ -173,6 +174,13 @@ def test_outside_the_claim_of_whoever_has_the_step(warm: Room) -> None:
     assert severity(warm.check("b", "lib/x", run="r", step="look"), "outside-claim") == "stop"
 
 
+def test_any_pattern_of_a_claim_covers(warm: Room) -> None:
+    """K2 `outside-claim`, `unclaimed-path`: not only the first of those that overlap the path."""
+    warm.say("claim", "a", path=["**/*.py", "**/src/**", "."])
+    for path in (".", "src/a", "docs/x", "x.py"):
+        assert codes(warm.check("a", path, require_claim=True)) == [], path
+
+
 def test_a_claim_of_many_paths_is_one_finding(warm: Room) -> None:
     """K2: what is in the way is named once, by the first of its paths that are met."""
     warm.by_daemon.data(
@@ -208,6 +216,12 @@ def test_unclaimed_path(room: Room) -> None:
     check = room.check("b", "docs", require_claim=True, strict=True, exits=4)
     assert severity(check, "unclaimed-path") == "stop"
     assert codes(room.check("a", "src/x", require_claim=True, strict=True)) == []
+
+
+def test_a_path_is_covered_by_whichever_pattern_of_a_claim_covers_it(warm: Room) -> None:
+    """K2 `outside-claim`, `unclaimed-path`: another pattern of the claim may meet the path as well."""
+    warm.by_daemon.say("claim", "a", path=["*/a", "src"])
+    assert codes(warm.check("a", "src", require_claim=True)) == []
 
 
 def test_a_lapsed_or_shared_claim_of_the_caller(warm: Room) -> None:
@@ -350,6 +364,23 @@ def test_before_complete_warns_of_open_handoffs_and_blockers(warm: Room) -> None
     given.say("receipt", "a", ref=handoff["event_id"], state="done")
     given.say("resolve", "a", ref=blocker["event_id"])
     assert warm.data("check", "before-complete", "--tool", "a")["findings"] == []
+
+
+def test_before_complete_warns_of_blockers_of_others_that_concern_the_caller(warm: Room) -> None:
+    """K3 `open-blocker`: on its claim, on its step, or without a scope; no other."""
+    given = warm.by_daemon
+    given.say("claim", "a", path="src", resource="port:1", run="r", step="s")
+    near = [
+        given.say("blocker", "b", subject="x", path="src/x"),
+        given.say("blocker", "b", subject="x", resource="port:1"),
+        given.say("blocker", "b", subject="x", run="r", step="s"),
+        given.say("blocker", "b", subject="x"),
+    ]
+    given.say("blocker", "b", subject="x", path="docs")
+    given.say("blocker", "b", subject="x", run="r", step="t")
+    check = warm.data("check", "before-complete", "--tool", "a")
+    told = [one["fact_id"] for one in check["findings"] if one["code"] == "open-blocker"]
+    assert told == [one["event_id"] for one in near]
 
 
 # --- K4, K5: git ----------------------------------------------------------------------------------

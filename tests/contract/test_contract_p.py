@@ -456,6 +456,19 @@ def test_a_step_is_stalled_for_a_reason_and_goes_on_when_that_is_over(warm: Room
     assert dag(warm)["s"]["status"] in ("in_flight", "landed")
 
 
+@pytest.mark.parametrize("paths", [{"path": "src"}, {"resource": "port:1"}])
+def test_a_lapsed_claim_that_was_taken_over_stalls_its_step_as_lapsed(
+    warm: Room, paths: dict[str, str]
+) -> None:
+    """P5: `detail` says which; nobody released anything."""
+    step = {"run": "r", "step": "s"}
+    held = {f"{name}s": [value] for name, value in paths.items()}
+    warm.happened(45, "say", kind="claim", tool="t", **step, **held)
+    warm.say("claim", "u", **paths)
+    node = dag(warm)["s"]
+    assert (node["status"], node["detail"]) == ("stalled", "claim lapsed and was taken over")
+
+
 def test_one_old_wake_does_not_hide_a_later_stall(warm: Room) -> None:
     """P5: the latest standby counts."""
     warm.data("enter", "--tool", "t")

@@ -114,6 +114,18 @@ def test_what_writes_first_makes_the_room(room: Room, argv: list[str]) -> None:
     assert stat.S_IMODE((folder / "ledger.db").stat().st_mode) & 0o077 == 0
 
 
+def test_a_room_folder_made_by_hand_becomes_private_and_is_then_its_owners(room: Room) -> None:
+    """R1, R2: 0700 before the ledger is in it; who opens it up afterwards has a reason to."""
+    folder = room.root / ".rally"
+    folder.mkdir()
+    folder.chmod(0o755)
+    room.ask("say", "note", "--tool", "a", "--subject", "first")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o750)
+    room.ask("say", "note", "--tool", "a", "--subject", "second")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+
 def test_a_refused_first_say_makes_no_room(room: Room) -> None:
     """R2, T4: a bad value leaves nothing behind."""
     room.ask("say", "blocker", "--tool", "a", exits=2)

@@ -416,6 +416,16 @@ def test_a_task_goes_from_add_to_done(room: Room) -> None:
     assert room.data("task", "take", "--run", "r", "--tool", "y:1")["task"]["id"] == "b"
 
 
+def test_a_dependency_that_nobody_registered_is_pointed_out(warm: Room) -> None:
+    """W5: a task may be added before what it depends on; it may also be a slip of the pen."""
+    words = ("task", "add", "--tool", "t", "--run", "r", "--intent", "x", "--id")
+    assert warm.ask(*words, "a", "--depends-on", "b").warned == ["unknown-dependency"]
+    assert "unknown-dependency" not in warm.ask(*words, "b").warned
+    warm.say("artifact", "t", subject="done by hand", run="r", step="c")
+    known = ("--depends-on", "a", "--depends-on", "c")
+    assert "unknown-dependency" not in warm.ask(*words, "d", *known).warned
+
+
 def test_a_dropped_task_can_be_taken_again(warm: Room) -> None:
     """W5: given back by its holder; nobody else can drop it or land it (3)."""
     add(warm, "a", "--owns", "src")

@@ -226,6 +226,11 @@ class History:
         answers = self.about(handoff, "resolve", "receipt", "artifact")
         return [one for one in answers if closes(one, handoff)]
 
+    def is_only_done(self, handoff: Doc) -> bool:
+        """Whether a closed handoff to all was closed by nothing but receipts."""
+        standing = any(one is handoff for one in self.standing("handoff"))
+        return standing and all(one["kind"] == "receipt" for one in self.closers(handoff))
+
     def receipts(self, handoff: Doc, tool: str | None = None) -> list[Doc]:
         """The answers to a handoff, of one tool or of all."""
         return [f for f in self.about(handoff, "receipt") if tool is None or f["tool"] == tool]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from naive import History, Life, Party, overlapping, same_owner, scoped, step_of
+from naive import (
+    Doc,
+    History,
+    Life,
+    Party,
+    collide,
+    overlapping,
+    party,
+    same_owner,
+    scoped,
+    step_of,
+)
 from naive_paths import covers, overlap
 
 # (code, severity, path or None, fact id or None)
@@ -72,6 +83,7 @@ def stale_fence(history: History, asked: Question) -> set[Finding]:
         life = history.life(claim)
         if life.ended is None and same_owner(life.owner(), asked.caller):
             return set()
+        return {("stale-fence", "stop", None, life.id)}
     return {("stale-fence", "stop", None, None)}
 
 
@@ -107,7 +119,34 @@ def others(history: History, caller: Party, path: str, now_ms: int) -> set[Findi
             shared = life.claim.get("mode") == "shared"
             code, severity = ("shared-claim", "warn") if shared else ("claimed-path", "stop")
             found.add((code, severity, path, life.id))
+    for life in lost(history, caller):
+        if overlapping(life.claim.get("paths", []), [path]):
+            found.add(("lapsed-claim", "warn", path, life.id))
     return found
+
+
+def lost(history: History, caller: Party) -> list[Life]:
+    """Lapsed claims of the caller that another took over, and after which it claimed nothing there."""
+
+    def settled(fact: Doc, life: Life) -> bool:
+        if fact["kind"] == "retract":
+            return bool(fact["ref"] == life.id)
+        if not same_owner(party(fact), life.owner()):
+            return False
+        again = overlapping(fact.get("paths", []), life.claim.get("paths", []))
+        return fact["kind"] == "leave" or (fact["kind"] == "claim" and again)
+
+    return [
+        life
+        for life in history.lives()
+        if life.ended is not None
+        and life.ended["kind"] == "claim"
+        and life.ended.get("claim") != life.id
+        and same_owner(life.owner(), caller)
+        and not same_owner(party(life.ended), life.owner())
+        and not same_owner(party(life.ended), caller)
+        and not any(settled(fact, life) for fact in history.facts[life.ended["seq"] :])
+    ]
 
 
 def ours(
@@ -138,8 +177,10 @@ def before_complete(history: History, caller: Party, now_ms: int) -> set[Finding
             found.add(("owned-active-claim", "stop", None, life.id))
     for one in history.inbox(caller[0]):
         found.add(("open-handoff", "warn", None, one["event_id"]))
+    mine = [one.claim for one in history.live_claims(now_ms) if same_owner(one.owner(), caller)]
     for one in history.blockers():
-        if one["tool"] == caller[0]:
+        near = any(collide({**one, "mode": "exclusive"}, claim) for claim in mine)
+        if one["tool"] == caller[0] or not scoped(one) or near:
             found.add(("open-blocker", "warn", None, one["event_id"]))
     return found
 

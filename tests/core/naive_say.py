@@ -89,7 +89,10 @@ def warnings(history: History, wish: Wish) -> set[str]:
     if wish.kind == "lead":  # a seat given to nobody
         seated = wish.get("target")
         return {"not-entered"} if seated and not history.sessions(seated) else set()
-    return set() if inside or wish.kind in ("leave", "mission") else {"not-entered"}
+    told = set() if inside or wish.kind in ("leave", "mission") else {"not-entered"}
+    if wish.kind == "renew" and not _own(history, wish.caller):
+        told.add("nothing-to-renew")
+    return told
 
 
 def _claim(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
@@ -100,8 +103,6 @@ def _claim(history: History, wish: Wish, target: Doc | None, now_ms: int) -> lis
 
 
 def _renew(history: History, wish: Wish, target: Doc | None, now_ms: int) -> list[str]:
-    if not _own(history, wish.caller):
-        raise No("nothing-to-release")
     return ["renew"]
 
 
@@ -204,10 +205,11 @@ def _receipt(history: History, wish: Wish, target: Doc | None, now_ms: int) -> l
         raise No("wrong-kind")
     if target["target"] not in (tool, "all"):
         raise No("not-target")
-    if target not in history.handoffs():
-        raise No("already-closed")
-    if target["target"] == "all" and history.receipts(target, tool):
+    to_all = target["target"] == "all"
+    if to_all and history.receipts(target, tool):
         raise No("not-target")
+    if target not in history.handoffs() and not (to_all and history.is_only_done(target)):
+        raise No("already-closed")
     if wish.get("state") == "accepted" and moves(history, target, now_ms):
         return ["receipt", "claim"]
     return ["receipt"]

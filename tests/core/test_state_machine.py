@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from harness import DiskRoom, MemoryRoom
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -386,3 +387,5 @@ TestInMemory = LifeInMemory.TestCase
 TestInMemory.settings = settings(common, max_examples=250, stateful_step_count=60)
 TestOnDisk = LifeOnDisk.TestCase
 TestOnDisk.settings = settings(common, max_examples=50, stateful_step_count=40)
+# A minute of work; a machine that does other work beside it may take more than the usual limit.
+TestInMemory.pytestmark = TestOnDisk.pytestmark = [pytest.mark.timeout(600)]

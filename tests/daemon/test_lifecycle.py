@@ -244,6 +244,22 @@ def test_it_stops_when_it_is_asked_to(daemon: Daemon) -> None:
     assert daemon.wait() == 0
 
 
+def test_who_stops_it_is_let_go_when_the_rooms_are_closed(env: Env, tmp_path: Path) -> None:
+    """Whoever copies or moves a ledger after `daemon stop` has it whole, and to itself."""
+    mark = tmp_path / "closed"
+    with running(env, CLOSE_MARK=str(mark)) as daemon, daemon.connect() as peer:
+        with daemon.connect() as busy:
+            busy.send_argv("wait", "stream")
+            busy.receive()
+            peer.call("stop")
+            assert not mark.exists()
+            daemon.signal(signal.SIGUSR1)
+            assert busy.rest()[-1] == (frames.EXIT, b"0")
+        peer.rest()
+        assert mark.exists()
+        assert daemon.wait() == 0
+
+
 def test_it_takes_its_socket_from_systemd(env: Env, tmp_path: Path) -> None:
     """Handed over as descriptor 3; it says when it is ready, and leaves the file to systemd."""
     folder = Path(env["RALLY_RUNTIME_DIR"])

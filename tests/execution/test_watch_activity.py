@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -96,6 +97,20 @@ def test_between_two_calls_nothing_is_missed(room: Room) -> None:
     assert room.watch(*once).event("finished")["stdout"].startswith(f"{first}-{last} ")
     assert [event["event"] for event in room.watch(*once).rest()] == ["stopped"]
     assert [event["event"] for event in room.watch(*once, "--tool", "b").rest()] == ["stopped"]
+
+
+def test_a_call_before_there_is_a_room_is_the_first_one(room: Room) -> None:
+    """--once makes no room, and nothing that comes after it is missed; a room of later starts anew."""
+    shutil.rmtree(room.root / ".rally")
+    once = ("--once", "--on-activity", SHOW)
+    for _ in range(2):
+        assert [event["event"] for event in room.watch(*once).rest()] == ["stopped"]
+    assert not (room.root / ".rally").exists()
+    room.say("note", "--subject", "one")
+    assert room.watch(*once).event("finished")["stdout"].startswith("1-1 ")
+    shutil.rmtree(room.root / ".rally")
+    room.say("note", "--subject", "two")
+    assert [event["event"] for event in room.watch(*once).rest()] == ["stopped"]
 
 
 def test_a_failed_batch_is_tried_by_the_next_call_and_given_up_after_five(room: Room) -> None:

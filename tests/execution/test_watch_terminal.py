@@ -82,7 +82,7 @@ def test_the_last_line_tells_how_things_stand(room: Room, screens: list[Screen])
     assert [line.split()[1] for line in above] == ["fired", "finished"]
     assert last.startswith("watching repo: 1 woken")
     screen.process.terminate()
-    screen.until("SIGTERM; 1 fired, 0 failed\r\n")
+    screen.until("SIGTERM; 1 finished, 0 failed\r\n")
     assert screen.shown()[-2:][0].split()[1] == "stopped"
     assert screen.shown()[-1] == ""
     assert screen.process.wait(PATIENCE_S) == 0

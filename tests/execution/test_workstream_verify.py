@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -14,7 +15,8 @@ import pytest
 from runner_room import Room
 
 from rally.client.connection import Answer
-from rally.execution.verify import OUTPUT_BYTES_MAX, Wish, verdict_of, verify
+from rally.execution.child import TOLD_BYTES_MAX
+from rally.execution.verify import Wish, verdict_of, verify
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.model.errors import Failure
 from rally.model.fact import seal
@@ -231,7 +233,7 @@ def test_a_flood_of_output_is_cut_to_its_end(room: Room) -> None:
     assert code == 0
     (note,) = notes(room)
     _, evidence = note["evidence"]
-    assert len(evidence.encode()) <= OUTPUT_BYTES_MAX
+    assert len(evidence.encode()) <= TOLD_BYTES_MAX
     assert data["steps"][0]["output"] == evidence
 
 
@@ -311,8 +313,9 @@ async def test_another_machines_validation_is_never_run(room: Room) -> None:
     assert not (room.root / "ran").exists()
 
 
-def test_told_to_end_it_leaves_neither_child_nor_tree_behind(room: Room) -> None:
-    """SIGTERM: the validation ends, the working tree goes, and nothing is recorded."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_leaves_neither_child_nor_tree_behind(room: Room, number: int) -> None:
+    """The validation ends, the working tree goes, and nothing is recorded."""
     (room.root / "tracked").write_text("")
     commit_all(room)
     told, held = room.root / "told", room.root / "held"
@@ -325,7 +328,7 @@ def test_told_to_end_it_leaves_neither_child_nor_tree_behind(room: Room) -> None
     )  # fmt: skip
     folder = told.read_text().strip()
     descriptor = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, b"")
     # The end of file comes when nobody is left who holds the pipe.
@@ -335,6 +338,50 @@ def test_told_to_end_it_leaves_neither_child_nor_tree_behind(room: Room) -> None
     assert not Path(folder).exists()
     assert git(room, "worktree", "list").count("\n") == 1
     assert notes(room) == []
+
+
+def test_a_dry_run_names_the_tree_that_it_would_run_in(room: Room) -> None:
+    """--at: no folder before there is one, and a commit that there is not is told now."""
+    (room.root / "tracked").write_text("")
+    commit = commit_all(room)
+    add(room, "a", "touch ran")
+    code, data = verified(room, "--dry-run", "--at", "HEAD")
+    assert (code, data["at"], data["folder"]) == (0, commit, None)
+    told = room.run(*VERIFY, "--dry-run", "--at", "HEAD").stdout.decode()
+    assert told.startswith(f"would run in a clean working tree of {commit}:\n")
+    assert room.error(*VERIFY, "--dry-run", "--at", "nothing")[0] == 2
+
+
+def test_submodules_that_are_not_there_are_told(room: Room) -> None:
+    """What fails for want of them is not broken by anybody's work."""
+    (room.root / "tracked").write_text("")
+    (room.root / ".gitmodules").write_text("")
+    commit_all(room)
+    add(room, "a", "true")
+    words = (*VERIFY, "--at", "HEAD", "--json")
+    assert json.loads(room.run(*words).stdout)["warnings"] == []
+    git(room, "add", ".gitmodules")
+    git(room, "commit", "-q", "-m", "y")
+    (warned,) = json.loads(room.run(*words).stdout)["warnings"]
+    assert warned["code"] == "no-submodules"
+
+
+def test_an_outcome_is_recorded_however_large_the_task_is(room: Room) -> None:
+    """Bytes that are no text take six times the room; how it ended stands in the ledger all the same."""
+    add(room, "a", f"# {'x' * 40_000}\nhead -c 9000 /dev/zero | tr '\\0' '\\1'; exit 3")
+    done = json.loads(room.run(*VERIFY, "--json").stdout)
+    assert done["warnings"] == []
+    (note,) = notes(room)
+    assert (note["data"]["exit_code"], note["evidence"][0][:6]) == (3, "exit 3")
+    assert note["event_id"] == done["data"]["workstream"]["steps"][0]["event_id"]
+
+
+def test_of_a_flood_only_the_end_is_shown(room: Room) -> None:
+    """Text is for people; the note of the step keeps more."""
+    add(room, "a", "seq 500; exit 1")
+    lines = room.run(*VERIFY).stdout.decode().splitlines()
+    assert "  500" in lines
+    assert len(lines) < 60
 
 
 class Forgetful:
@@ -356,6 +403,30 @@ class Forgetful:
     def subscribe(self, **params: Any) -> Any:
         """Nobody follows here."""
         raise NotImplementedError
+
+
+async def test_given_up_while_git_checks_out_it_leaves_no_tree_behind(room: Room) -> None:
+    """Ctrl-C at the wrong moment: the tree is there a second later, and nobody waits for it."""
+    told, go = room.root / "told", room.root / "go"
+    os.mkfifo(told)
+    os.mkfifo(go)
+    (room.root / "tracked").write_text("")
+    commit_all(room)
+    (room.root / ".gitattributes").write_text("tracked filter=slow\n")
+    git(room, "add", ".gitattributes")
+    git(room, "commit", "-q", "-m", "y")
+    git(room, "config", "filter.slow.smudge", f"echo > {told}; read x < {go}; cat")
+    before = set(Path("/tmp").glob("rally-verify-*"))
+    wish = Wish(run="r", root=str(room.root), at="HEAD")
+    work = asyncio.create_task(verify(Forgetful(), wish, room.env))
+    await asyncio.to_thread(told.read_text)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await asyncio.to_thread(go.write_text, "on\n")
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert git(room, "worktree", "list").count("\n") == 1
+    assert set(Path("/tmp").glob("rally-verify-*")) <= before
 
 
 async def test_outcomes_that_cannot_be_recorded_are_told(tmp_path: Path) -> None:

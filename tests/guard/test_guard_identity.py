@@ -140,8 +140,8 @@ def test_another_session_of_the_same_tool_is_told_which_one_holds_the_path(repo:
     repo.write("held")
     words = ("check", "before-commit", "--as-git")
     data = repo.ask(*words, RALLY_TOOL="a:1", RALLY_SESSION_ID="s-2")
-    assert "held is claimed by a:1 in its session s-1 as held" in data["findings"][0]["message"]
+    assert "held is claimed by a:1 in its session s-1 until " in data["findings"][0]["message"]
     assert repo.ask(*words, RALLY_TOOL="a:1", RALLY_SESSION_ID="s-1")["allow"] is True
     assert repo.ask(*words, RALLY_TOOL="a:1")["allow"] is True
     done = repo.rally("say", "claim", "--tool", "a:1", "--session-id", "s-2", "--path", "held")
-    assert "held is claimed by a:1 in its session s-1 as held" in done.err
+    assert "held is claimed by a:1 in its session s-1 until " in done.err

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rally.model.shell import word
+
 COMMAND = Path(__file__).resolve().parents[2] / "bin" / "rally"
 PAYLOADS = Path(__file__).with_name("payloads")
 PATIENCE_S = 60.0
@@ -19,11 +21,11 @@ CLOCKED = ("codex", "opencode")
 # What an agent reads when another one holds the path.
 STOP = (
     "rally stopped this write:\n"
-    "- {path} is claimed by {owner} as {held} until {until} ({claim})\n"
+    "- {path} is claimed by {owner}{held} until {until} (in LEFT) ({claim})\n"
     "Leave these paths alone, also by other means. Instead:\n"
     "- go on elsewhere: rally next --tool {tool}\n"
     "- be woken when it is free: rally say standby --tool {tool} --session-id {session}"
-    " --until fact:{claim}\n"
+    " --until {free}\n"
     "- ask its owner: rally say handoff --tool {tool} --target {owner}"
     " --intent question --subject 'may I have {claim}?'"
 )
@@ -32,7 +34,7 @@ WOKEN = "be woken when it is free: rally say standby"
 # In a room that the agent has not entered nobody wakes it.
 STOP_ELSEWHERE = (
     STOP.replace(WOKEN, "wait until it is free: rally wait --room {room}")
-    .replace("fact:{claim}\n", "fact:{claim} --timeout 90s\n")
+    .replace("{free}\n", "{free} --timeout 90s\n")
     .replace("say handoff", "say handoff --room {room}")
 )
 
@@ -176,9 +178,12 @@ class Scene:
 
     def _stop(self, one: Recorded, name: str, path: str, *, as_json: bool) -> str:
         claim = self.claims[name]
+        # In a message it is visible, in a command it is itself.
+        itself = json.loads('"' + path.replace('"', '\\"') + '"')
         text = (STOP_ELSEWHERE if name == "other" else STOP).format(
             room=self.other,
-            path=path, owner=claim["tool"], held=claim["paths"][0], claim=claim["event_id"],
+            path=path, free=word(f"free:{itself}"), owner=claim["tool"], claim=claim["event_id"],
+            held="" if path == claim["paths"][0] else f" as {claim['paths'][0]}",
             until=claim["lease_expires_at"], tool=one.tool, session=one.session,
         )  # fmt: skip
         return json.dumps(text, ensure_ascii=False) if as_json else text

@@ -129,7 +129,7 @@ def test_of_agents_that_write_at_once_one_may(scene: Scene) -> None:
     assert Counter(answer.exit for answer in answers) == {0: 1, 2: 7}
     winner = agents[[answer.exit for answer in answers].index(0)]
     for answer in answers:
-        assert answer.exit == 0 or f"claimed by {winner.tool} as race/a.py until" in answer.stderr
+        assert answer.exit == 0 or f"claimed by {winner.tool} until" in answer.stderr
     assert sum(len(agent.said("claim")) for agent in agents) == 1
 
 

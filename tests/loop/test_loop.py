@@ -63,6 +63,39 @@ async def test_the_agent_gets_its_packet_and_its_place(bench: Bench) -> None:
     assert bench.left("pwd").strip() == str(bench.root)
 
 
+async def test_the_agent_is_told_what_the_run_is_for_as_task_take_tells_it(bench: Bench) -> None:
+    """One question, one answer: a goal that was withdrawn is quoted by neither."""
+    tasks = [{"id": one, "intent": "x", "owns": [f"src/{one}.txt"], "validation": "true"}
+             for one in "abcd"]  # fmt: skip
+    started = await bench.ask(
+        "task", action="start", run="r", tool="lead", workstream="shop", description="with tax",
+        digest="1", tasks=tasks,
+    )  # fmt: skip
+    for is_told in (True, False):
+        packet = (await bench.ask("task", action="take", run="r", tool="bob"))["packet"]
+        await bench.loop(good())
+        assert ["> shop: with tax" in text for text in (packet, bench.left("prompt"))] == [
+            is_told
+        ] * 2
+        if is_told:
+            await bench.say("retract", "lead", ref=started["fact"]["event_id"], reason="no")
+
+
+async def test_proof_that_is_too_long_for_a_fact_is_cut_and_the_task_lands(bench: Bench) -> None:
+    """Bytes that are no text take six times the room, and dependencies take theirs."""
+    before = [f"{'d' * 60}{number}" for number in range(400)]
+    for step in before:
+        await bench.say("artifact", run="r", step=step, subject="s")
+    binary = "head -c 9000 /dev/zero | tr '\\0' '\\1'"
+    await bench.add(depends_on=before, validation=f"{binary} # {'x' * 300}")
+    done = await bench.loop(good())
+    assert (done["verdict"], await bench.claims()) == ("passed", [])
+    artifact = (await bench.facts("artifact"))[-1]
+    (proof,) = artifact["evidence"]
+    assert proof.startswith(f"`{binary} # xxx")
+    assert "… ended with 0 after " in proof.replace("`", "")
+
+
 async def test_the_plan_is_said_before_the_work_begins(bench: Bench) -> None:
     """At most three steps, in one note of the step."""
     await bench.add("base")
@@ -208,6 +241,15 @@ async def test_a_judge_that_says_no_gives_reasons_for_the_second_attempt(bench: 
     assert "> - intent: it is too short" in bench.left("prompt")
 
 
+async def test_what_the_judge_writes_is_not_held_against_the_agent(bench: Bench) -> None:
+    """It keeps a log; and what it says begins with the first line that says anything."""
+    await bench.add()
+    judge = "echo asked >> judge.log; echo; echo no; test $(wc -l < judge.log) -gt 1"
+    done = await bench.loop(good(), judge=judge)
+    assert [why(one, "intent").splitlines()[-1] for one in done["attempts"]] == ["no", "no"]
+    assert (done["verdict"], done["attempts"][1]["changed_files"]) == ("passed", ["src/a.txt"])
+
+
 @pytest.mark.parametrize("judge", ["exit 2", "kill -9 $$", "/nowhere/judge", "exec sleep 100"])
 async def test_a_judge_without_a_verdict_is_no_yes(bench: Bench, judge: str) -> None:
     """Nothing lands, and the agent, which cannot help it, is not asked again."""
@@ -302,7 +344,10 @@ async def test_a_claim_that_ended_meanwhile_lands_nothing(bench: Bench, words: s
     end = f"rally task {words} --run r --id a >&2"
     done = await bench.loop(f"{good()}; {end}; {message('a', 'src/a.txt')}")
     assert (done["verdict"], done["artifact"], done["blocker"]) == ("lost", None, None)
-    assert len(await bench.facts("artifact")) == (1 if words == "done" else 0)
+    artifacts = await bench.facts("artifact")
+    assert len(artifacts) == (1 if words == "done" else 0)
+    landed = f"{artifacts[0]['event_id']} landed the task" if artifacts else "nothing was landed"
+    assert landed in done["why"]
 
 
 async def test_the_lease_is_renewed_while_the_agent_works(

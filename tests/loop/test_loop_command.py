@@ -89,6 +89,15 @@ async def test_a_dry_run_names_every_command_and_writes_nothing(bench: Bench) ->
     assert not (bench.root / ".rally" / "loops").exists()
 
 
+async def test_a_dry_run_refuses_a_task_that_landed_as_a_real_one_does(bench: Bench) -> None:
+    """One question, one answer."""
+    await bench.add()
+    await bench.say("artifact", run="r", step="a", subject="s")
+    for words in ((), ("--dry-run",)):
+        code, answer = answered(bench, *LOOP, "--id", "a", *words, "--json", "--", "true")
+        assert (code, answer["error"]["code"]) == (3, "already-closed")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "name"),
     [
@@ -120,7 +129,7 @@ async def test_wrong_words_run_nothing(
     assert len(await bench.facts()) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_interrupted_it_ends_the_agent_and_gives_the_task_back(
     bench: Bench, number: int
 ) -> None:

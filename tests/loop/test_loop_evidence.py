@@ -134,6 +134,62 @@ async def test_a_rule_that_the_agent_adds_hides_nothing(bench: Bench) -> None:
     assert done["attempts"][0]["changed_files"] == [":(top)sly", "src/a.txt"]
 
 
+@pytest.mark.parametrize(
+    ("hides", "changed"),
+    [
+        ("git config core.fileMode false; chmod +x README", "README"),
+        ("echo 'x.*' > ../ignore; git config core.excludesFile ../ignore; echo x > x.y", "x.y"),
+        ("mkdir -p ~/.config/git; echo 'x.*' > ~/.config/git/ignore; echo x > x.y", "x.y"),
+        (("git config filter.f.clean 'git cat-file blob HEAD:%f; touch \"$ASIDE/ran\"'; "
+         "echo 'README filter=f' > .git/info/attributes; echo x > README"), "README"),
+        (("git config filter.f.process false; git config filter.f.required true; "
+         "echo 'README filter=f' > .git/info/attributes; echo x > README"), "README"),
+        ("git init -q inner; echo x > inner/x", "inner"),
+    ],
+)  # fmt: skip
+async def test_what_the_agent_tells_git_hides_nothing(
+    bench: Bench, hides: str, changed: str
+) -> None:
+    """Settings, filters and lists count as they were before it came, and its filters do not run."""
+    await bench.add()
+    done = await bench.loop(f"{hides}; {good()}")
+    assert done["verdict"] == "findings"
+    assert why(done["attempts"][0], "boundary") == f"{changed} is not within what the task owns"
+    assert not (bench.aside / "ran").exists()
+
+
+async def test_a_filter_that_was_there_before_goes_on_working(bench: Bench) -> None:
+    """What the user's own filter makes equal is equal: a file that it smudged has not changed."""
+    bench.git("config", "filter.upper.clean", "tr A-Z a-z")
+    bench.git("config", "filter.upper.smudge", "tr a-z A-Z")
+    (bench.root / ".gitattributes").write_text("README filter=upper\n")
+    bench.git("add", ".")
+    bench.git("commit", "-qm", "filter")
+    await bench.add()
+    done = await bench.loop(
+        f"git config --unset filter.upper.clean; echo READ ME > README; {good()}"
+    )
+    assert (done["verdict"], done["attempts"][0]["changed_files"]) == ("passed", ["src/a.txt"])
+
+
+async def test_what_changed_in_gits_own_folder_is_told(bench: Bench) -> None:
+    """No task owns a hook, a setting or the branch; the answer names them, and a commit is none."""
+    await bench.add()
+    hook = "printf '#!/bin/sh\n' > .git/hooks/pre-commit; git config core.hooksPath /tmp"
+    done = await bench.loop(f"git checkout -qb other; {hook}; {good()}")
+    assert done["verdict"] == "passed"
+    assert done["warnings"] == [
+        {
+            "code": "git-changed",
+            "message": "changed meanwhile in git's own folder: HEAD, config, hooks/pre-commit",
+        }
+    ]
+    await bench.add("b")
+    commit = "git add src; git -c user.name=t -c user.email=t@t commit -qm x"
+    done = await bench.loop(f"{good('b')}; {commit}; {message('b', 'src/b.txt')}")
+    assert (done["verdict"], done["warnings"]) == ("passed", [])
+
+
 async def test_an_ignored_file_that_the_agent_commits_is_seen(bench: Bench) -> None:
     """Git tracks it from then on, whatever its rules say."""
     (bench.root / ".git" / "info" / "exclude").write_text("*.log\n")

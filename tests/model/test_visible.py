@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rally.model.visible import display_width, json_safe, one_line, pad, visible
+from rally.model.visible import cut_inside, display_width, json_safe, one_line, pad, visible
 
 BLANKS = "\u00a0\u202f\u3000"
 # Plain text rarely holds what this is about: half of the characters come from the hostile ranges.
@@ -146,3 +146,18 @@ def test_json_without_such_characters_is_passed_on_as_it_is() -> None:
     for value in ({"a": "plain"}, {"a": "日本語 ümläut"}):
         raw = orjson.dumps(value)
         assert json_safe(raw) is raw
+
+
+@pytest.mark.parametrize(
+    ("width", "cut"),
+    [(30, "src/users/handlers.py"), (21, "src/users/handlers.py"), (13, "src/…dlers.py"), (1, "…")],
+)
+def test_a_text_that_is_cut_inside_keeps_its_end(width: int, cut: str) -> None:
+    """Files of one folder differ there."""
+    assert cut_inside("src/users/handlers.py", width) == cut
+
+
+@given(st.text(), st.integers(1, 40))
+def test_a_text_that_is_cut_inside_fits(text: str, width: int) -> None:
+    """Whatever its characters take."""
+    assert display_width(cut_inside(visible(text), width)) <= width

@@ -274,6 +274,17 @@ def test_facts_without_a_step_gather_in_root() -> None:
     assert [n["step_id"] for n in without["nodes"]] == ["a"]
 
 
+def test_the_registration_of_a_run_is_no_node_beside_its_steps() -> None:
+    """A run that was started and is done counts what landed, and nothing that never will."""
+    begun, _ = draw(said("run"), task("a"))
+    done, _ = draw(said("run"), task("a"), said("artifact", "a", subject="x", ref="e1"))
+    named, _ = draw(said("run"), task("a", "root"))
+    assert ([n["step_id"] for n in begun["nodes"]], begun["counts"]["planned"]) == (["a"], 1)
+    assert [n["status"] for n in done["nodes"]] == ["landed"]
+    assert done["edges"] == []
+    assert node(named, "root")["event_ids"] == ["e1"]
+
+
 def test_a_step_that_is_really_called_root_shares_the_node() -> None:
     """One node for both, in ledger order."""
     graph, _ = draw(said("note", subject="x"), said("artifact", "root", subject="y"))

@@ -55,6 +55,17 @@ async def test_no_answer_is_no_failure(desk: Desk) -> None:
     assert waiting[0]["tool"] == "operator"
 
 
+async def test_the_flag_says_who_speaks(desk: Desk) -> None:
+    """As everywhere `--tool` goes before the environment; a bad one is refused, nothing is written."""
+    session = await desk.run("cat")
+    desk.tmux("kill-pane", "-t", session["pane"])
+    words = ("inject", "demo-01", "--text", "hello", "--tool")
+    assert (await desk(*words, "lead:1", env={"RALLY_TOOL": "lead:2"})).data["queued"] is True
+    assert [one["tool"] for one in await desk.facts("handoff")] == ["lead:1"]
+    assert (await desk(*words, "all")).error["code"] == "bad-tool"
+    assert len(await desk.facts("handoff")) == 1
+
+
 async def test_what_did_not_arrive_is_not_waited_for(desk: Desk) -> None:
     """Nobody can answer what nobody was shown; it is queued, and its time does not run."""
     session = await desk.run("cat")

@@ -138,6 +138,7 @@ async def test_git_that_makes_no_tree(desk: Desk) -> None:
     assert "move that folder away" in result.error["hint"]
     assert [fact["status"] for fact in await desk.facts("session")] == ["starting", "failed"]
     assert desk.panes() == []
+    assert desk.git("branch", "--list", "rally/*") == ""
 
 
 async def test_several_trees_are_made_at_once(desk: Desk) -> None:

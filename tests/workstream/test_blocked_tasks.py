@@ -64,7 +64,7 @@ async def test_status_names_what_is_blocked_and_dispatches_none_of_it(
     assert result.data["blocked"] == ["a", "b", "c"]
     assert result.data["to_dispatch"] == ["free"]
     text = (await desk("workstream", "status", *RUN)).out
-    assert "  blocked      a b c\n" in text
+    assert "  blocked    a b c\n" in text
     assert "no rates" in text
 
 

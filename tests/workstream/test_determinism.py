@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rally.workstream.determinism import nondeterminism
+from rally.workstream.determinism import _COMPILED, nondeterminism
 
 STEADY = """
 ! grep -rn 'Math.random' src/
@@ -47,6 +47,29 @@ test "$(cat date)" = x
 xargs -n1 validate-date
 make validate && ls updates/date/
 shuf --random-source=seed file
+npx jest --testNamePattern 'Date.now is stubbed'
+sed -i 's/Math.random()/draw()/' src/app.js
+git commit -qm 'a clock in place of Date.now()' -- src
+python3 -c 'import random; r = random.Random(x=1); r.random()'
+python3 -c 'import random as r; r.seed(1); r.random()'
+python3 -c 'from random import Random; Random(7).random()'
+python3 -c 'from time import sleep; sleep(0.1)'
+python3 -c 'import time; time.strftime("%Y", time.gmtime(0))'
+python3 -c 'import torch; torch.manual_seed(0); torch.rand(2)'
+printf '%(%Y)T' 0
+printf '(%s)\\n' "$TOTAL"
+test $((RANDOMIZED + 1)) = 2
+rm -f uuid
+jq .uuid x.json
+go test -shuffle=off ./...
+go run x.go # rand.New(rand.NewSource(42)).Intn(5), rand.Perm
+ruby -e 'srand(1); p rand(10)'
+ruby -e 'p [1, 2].shuffle(random: Random.new(1))'
+ruby -e 'p Time.new(2020, 1, 1)'
+ruby -Itest test/rand_test.rb
+rspec --order random:42
+cargo test from_entropy_is_refused
+cargo test rng
 """.strip().splitlines()
 
 CHANGING = """
@@ -111,6 +134,39 @@ rg 'time.time()' ; node -e 'Date.now()'
 sh -c 'grep "Date.now" x; date'
 python3 -c 'import random; random.seed(); random.random()'
 node -p 'Date()'
+node -p 'globalThis.Math.random()'
+node -p 'Math["random"]()'
+node -p 'Temporal.Now.instant()'
+node -e 'require("node:crypto").randomBytes(4)'
+echo $(( RANDOM % 5 ))
+printf '%(%s)T' -1
+printf '%(%F)T\\n'
+\\date +%s
+uuid -v4
+python3 -c 'from time import monotonic; monotonic()'
+python3 -c 'from time import sleep, time_ns; time_ns()'
+python3 -c 'import time; time.strftime("%Y")'
+python3 -c 'import random as r; r.random()'
+python3 -c 'from secrets import token_hex; token_hex()'
+python3 -c 'from os import path, urandom; urandom(2)'
+python3 -c 'import torch; torch.rand(2)'
+time.Until(t)
+crand.Read(b)
+rand.Text()
+go test -count=1 -shuffle=on ./...
+ruby -e 'p rand(10)'
+ruby -rjson -e 'p [1, 2].sample'
+ruby -e 'puts Time.new'
+Random.random_number
+Time.current
+rspec --order rand spec/
+thread_rng()
+OsRng.next_u32()
+StdRng::from_entropy()
+SmallRng::from_os_rng()
+getrandom::getrandom(&mut b)
+git commit -m "built $(date)"
+UNIX_EPOCH.elapsed()
 """.strip().splitlines()
 
 
@@ -130,6 +186,11 @@ def test_clocks_lots_and_fresh_ids_are_found(command: str) -> None:
 def test_every_line_of_a_command_is_looked_at(command: str) -> None:
     """A command may hold many lines."""
     assert nondeterminism(command) != []
+
+
+def test_no_pattern_is_passed_over_for_want_of_a_word() -> None:
+    """Each is looked for in what holds a word of its own."""
+    assert all(words for _, words, _ in _COMPILED)
 
 
 def test_each_cause_is_named_once() -> None:
@@ -152,5 +213,12 @@ def test_a_long_command_is_judged_in_no_time() -> None:
         "grep '" + "x" * 60_000,
         "grep " + "\\" * 60_000,
         'grep "$' * 10_000,
+        "ruby -e ' " * 6_000,
+        "ruby -e 'ruby -x " * 4_000,
+        "import random as r " * 3_500,
+        "from time import a, " * 3_000,
+        "((RANDO" * 9_000,
+        "printf %(" * 7_000,
+        "go test rspec " * 4_500,
     ):
         nondeterminism(hostile)

@@ -44,12 +44,12 @@ ONE_WRONG: list[tuple[Any, tuple[str, str, str]]] = [
     (plan(tasks={}), ("bad-type", "", "tasks")),
     (plan(task("a"), thread=7), ("bad-type", "", "thread")),
     (plan(), ("empty-tasks", "", "tasks")),
-    (plan(task("a b")), ("bad-id", "#0", "id")),
-    (plan(task("a/b")), ("bad-id", "#0", "id")),
-    (plan(task("аpi")), ("bad-id", "#0", "id")),  # the first letter is Cyrillic
+    (plan(task("a b")), ("bad-id", "a b", "id")),
+    (plan(task("a/b")), ("bad-id", "a/b", "id")),
+    (plan(task("аpi")), ("bad-id", "аpi", "id")),  # the first letter is Cyrillic
     (plan(task("a", id="a\u200b")), ("bad-id", "#0", "id")),
     (plan(task("a", id="a\n")), ("bad-id", "#0", "id")),
-    (plan(task("$(x)")), ("bad-id", "#0", "id")),
+    (plan(task("$(x)")), ("bad-id", "$(x)", "id")),
     (plan(task("a"), task("a", owns=["other"])), ("duplicate-id", "a", "id")),
     (plan(task("a", owns=[])), ("bad-owns", "a", "owns")),
     (plan(task("a", owns="src/")), ("bad-owns", "a", "owns")),
@@ -187,6 +187,41 @@ def test_a_conflict_names_both_tasks_and_both_paths() -> None:
 def test_tasks_that_only_read_conflict_with_nobody() -> None:
     """A boundary is about writing."""
     assert report_on(plan(task("a", owns=["."]), task("b", owns="read-only"))).clean
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "hint"),
+    [
+        (plan(*[task(f"t{n}", owns="read-only") for n in range(10_001)]),
+         "tasks has 10001 entries, at most 10000 are allowed", "split the workstream"),
+        (plan(task("a", depends_on=["b"] * 1_001), task("b")),
+         "depends_on has 1001 entries, at most 1000 are allowed", "split the task"),
+        (plan(task("a", priority=True)), "priority is true; it should be a valid integer",
+         "rally workstream schema"),
+    ],
+)  # fmt: skip
+def test_a_message_speaks_of_what_was_written(value: Any, message: str, hint: str) -> None:
+    """The number that is too large is in it, a value reads as in the file, and the hint fits."""
+    (violation,) = report_on(value).violations
+    assert (violation.message, violation.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("owns", "message"),
+    [
+        (["read-only"], ("'read-only' does not exist; a task that writes nothing has "
+                        '"owns": "read-only", without brackets')),
+        (["new", "{a,b}/*.py"], ("'new' and 1 more do not exist; only *, ? and ** are wildcards, "
+                                "braces and brackets are themselves")),
+        (["[id].tsx"], ("'[id].tsx' does not exist; only *, ? and ** are wildcards, "
+                       "braces and brackets are themselves")),
+    ],
+)  # fmt: skip
+def test_a_path_that_looks_like_something_else_is_told(owns: list[str], message: str) -> None:
+    """A pattern that protects nothing must not look like one that does; it may be a name, too."""
+    report = report_on(plan(task("a", owns=owns)), exists=False)
+    assert report.clean
+    assert [one.message for one in report.warnings] == [message]
 
 
 def test_neighbours_with_similar_names_do_not_conflict() -> None:

@@ -213,6 +213,24 @@ def test_a_full_disk_changes_no_packet(tmp_path: Path, monkeypatch: pytest.Monke
     assert (folder / "t0.md").read_text() == "an older one"
 
 
+def test_a_folder_in_the_place_of_a_packet_is_seen_before_any_is_written(tmp_path: Path) -> None:
+    """The last of three files cannot be written: neither are the first two."""
+    report = report_on(plan(*(task(f"t{n}") for n in range(3))))
+    (tmp_path / "t2.md").mkdir()
+    with pytest.raises(Failure) as caught:
+        write_packets(packets(report, "r"), str(tmp_path))
+    assert "'t2.md' is a folder" in caught.value.message
+    assert [one.name for one in tmp_path.iterdir()] == ["t2.md"]
+
+
+async def test_an_empty_out_is_a_lost_variable(desk: Desk) -> None:
+    """`--out "$DIR"` without a value must not fill the folder that one happens to be in."""
+    desk.write(plan(task("a")))
+    result = await desk("workstream", "packet", "plan.json", "--run", "r", "--out", "", "--json")
+    assert (result.code, result.error["code"]) == (2, "missing-field")
+    assert [one.name for one in desk.cwd.iterdir() if one.suffix == ".md"] == []
+
+
 async def test_a_descriptor_that_is_not_clean_makes_no_packet(desk: Desk) -> None:
     """W3: exit 2 `not-clean`, with every violation."""
     desk.write(plan(task("a", validation="date"), task("a", owns=["b"])))

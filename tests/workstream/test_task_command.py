@@ -35,6 +35,8 @@ BAD: list[tuple[tuple[str, ...], str, str]] = [
     ((*SOUND, "--depends-on", "b c"), "bad-value", "--depends-on"),
     ((*SOUND, *["--depends-on", "b"] * 1_001), "too-long", "--depends-on was given 1001"),
     ((*SOUND, "--priority", "high"), "usage", "'high'"),
+    ((*SOUND, "--validation", ""), "missing-field", "--validation"),
+    ((*SOUND, "--output", " "), "missing-field", "--output"),
     ((*SOUND, "--validation", "\udcff"), "bad-text", "--validation"),
     ((*SOUND, "--validation", "x" * 65_536), "too-long", "whole fact"),
     ((*SOUND, "--output", "\udcff"), "bad-text", "--output"),
@@ -81,19 +83,29 @@ async def test_a_long_intent_is_cut_in_lists_and_whole_in_packets(desk: Desk) ->
     assert f"> {intent}\n" in taken["packet"]
 
 
+async def test_the_packet_is_printed_as_it_is(desk: Desk) -> None:
+    """A tab or a blank at the end of a line means something to the shell; an escape stays visible."""
+    await desk.json(*ADD, *SOUND, "--validation", "printf 'a\tb'\n\ttrue \\  \n\x1b[2J")
+    printed = (await desk("task", "take", "--run", "r", "--tool", "x:1")).out
+    assert "\nprintf 'a\tb'\n\ttrue \\  \n\\x1b[2J\n" in printed
+    assert printed.endswith("\n```\n")
+
+
 async def test_the_same_task_again_answers_the_first(desk: Desk) -> None:
     """F8: a retry is safe; another task under the same id is not the same task."""
     first = await desk.json(*ADD, *SOUND)
     again = await desk.json("task", "add", "--tool", "other:1", "--run", "r", *SOUND)
     assert (again["fact"], again["replayed"], first["replayed"]) == (first["fact"], True, False)
-    for more in (
-        ("--priority", "7"),
-        ("--depends-on", "z"),
-        ("--owns", "src/z"),
-        ("--output", "y"),
+    assert "added before, as it is: a of run r" in (await desk(*ADD, *SOUND)).out
+    for name, more in (
+        ("priority", ("--priority", "7")),
+        ("depends_on", ("--depends-on", "z")),
+        ("owns", ("--owns", "src/z")),
+        ("output", ("--output", "y")),
     ):
         result = await desk(*ADD, *SOUND, *more, "--json")
         assert (result.code, result.error["code"]) == (3, "task-exists")
+        assert result.error["details"]["differs"] == [name], "in the words of a descriptor"
     assert len(await desk.facts()) == 1
 
 
@@ -173,9 +185,11 @@ async def test_nothing_ready_says_why(desk: Desk) -> None:
     await take(desk, "x:1")
     refused = await take(desk, "y:1")
     assert refused["code"] == "nothing-ready"
-    for why in ("a is held by x:1", "b waits for a", "c needs what z:1 holds"):
-        assert why in refused["message"]
     waiting = {one["task"]: one for one in refused["details"]["waiting"]}
+    until = waiting["a"]["held_until"], waiting["c"]["conflicts"][0]["lease_expires_at"]
+    assert refused["message"].endswith(
+        f": a is held by x:1 until {until[0]}; b waits for a; c needs what z:1 holds until {until[1]}"
+    )
     assert waiting["b"]["waits_for"] == ["a"]
     assert waiting["c"]["conflicts"][0]["owner"] == "z:1"
     for step in "abc":
@@ -248,6 +262,20 @@ async def test_a_dropped_task_is_there_for_others(desk: Desk) -> None:
     (row,) = (await desk.json("task", "list", "--run", "r"))["tasks"]
     assert (row["ready"], row["held_by"]) == (True, None)
     assert (await take(desk, "y:1"))["task"]["id"] == "a"
+
+
+@pytest.mark.parametrize("action", ["done", "drop"])
+async def test_who_does_not_hold_a_task_is_told_who_does(desk: Desk, action: str) -> None:
+    """A tool is told from its other session, and nobody holds what nobody took."""
+    await desk.json(*ADD, *SOUND)
+    end = ("task", action, "--run", "r", "--id", "a", "--tool", "x:1", "--session-id", "s2")
+    free = (await desk(*end, "--json")).error
+    assert free["message"] == "x:1 does not hold a; nobody does"
+    assert free["hint"] == "rally task take --run r --tool x:1 --id a"
+    await desk.json("task", "take", "--run", "r", "--tool", "x:1", "--session-id", "s1")
+    held = (await desk(*end, "--json")).error
+    start = "x:1 in its session s2 does not hold a; x:1 in its session s1 does until 2"
+    assert held["message"].startswith(start)
 
 
 @pytest.mark.parametrize("action", ["done", "drop"])

@@ -77,7 +77,8 @@ def before_write(**options: Any) -> Ask:
 def before_complete(**options: Any) -> Ask:
     """May you say that you are done?
 
-    A claim that you still hold is a stop; handoffs to you and blockers of yours are warnings.
+    A claim that you still hold is a stop; handoffs to you are warnings, and so
+    are blockers: yours, those on your claims, and those that name no path.
     """
     return _check("before-complete", options)
 

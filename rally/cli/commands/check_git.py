@@ -25,7 +25,6 @@ from rally.cli.text.github import show_github
 from rally.cli.text.guard import show_quiet
 from rally.execution.git import changed_paths, pushed_paths, staged_paths
 from rally.execution.guard.identity import identify
-from rally.facilitation.places import find_place
 from rally.facilitation.repository import Repository, find_repository, git_dir_of
 from rally.model.errors import Failure, UsageError
 
@@ -137,7 +136,7 @@ async def _check(
     top = str(repository.top)
     if options["as_git"]:
         _check_hook(repository, session)
-    place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
+    place = session.place()
     files = GitPaths(repository, place)
     files.add(find(session, top))
     names.update(files.names)

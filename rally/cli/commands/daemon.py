@@ -182,7 +182,7 @@ def _say_goodbye(env: Mapping[str, str]) -> bool:
     try:
         sock.settimeout(_GOODBYE_S)
         sock.sendall(pack(CALL, b'{"id": 1, "op": "stop"}'))
-        # It closes the connection when what runs is done and its socket is gone.
+        # It closes the connection when what ran is done and its ledgers are closed.
         while sock.recv(4096):
             pass
     except TimeoutError:

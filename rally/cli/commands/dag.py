@@ -10,8 +10,7 @@ from rally.cli.command import JSON, verb
 from rally.cli.options import run_name
 from rally.cli.plan import Ask, given
 from rally.cli.text.dag import FORMATS, show_in
-from rally.model.errors import UsageError
-from rally.model.text import nearest
+from rally.model.text import check_choice
 
 
 @verb("dag", example="rally dag --run api-2 --format mermaid", exits=(0, 1, 2))
@@ -19,15 +18,7 @@ from rally.model.text import nearest
 @click.option("--format", "form", metavar="|".join(FORMATS), help="How to draw it (default: text).")
 def dag(*, form: str | None, **options: Any) -> Ask:
     """Draw a run: what landed, moves, is stalled, is planned."""
-    form = form or "text"
-    if form not in FORMATS:
-        near = nearest(form, FORMATS)
-        raise UsageError(
-            "bad-value",
-            f"--format is {form!a}; it must be one of {', '.join(FORMATS)}",
-            hint=f"--format {near or 'text'}",
-            details={"choices": list(FORMATS)},
-        )
+    form = check_choice(form or "text", "--format", FORMATS)
     if form == "json":
         click.get_current_context().meta[JSON] = True
     return Ask("dag", given(options), show_in(form))

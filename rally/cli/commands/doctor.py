@@ -47,7 +47,7 @@ def doctor(*, probe_hooks: bool, fix: bool, dry_run: bool) -> Work:
 async def _examine(options: dict[str, bool], session: Session) -> Answered:
     call = session.call
     patient = Patient(call.env, call.cwd, session.rooms.clock.now_ms())
-    override = session.room or call.env.get("RALLY_ROOM") or None
+    override = session.named_room
     found: list[Finding] = []
     for name, part in (
         ("room", lambda: room.examine(patient, override)),

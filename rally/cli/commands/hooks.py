@@ -21,7 +21,6 @@ from rally.execution.hook_surfaces import (
     surfaces,
     target_at,
 )
-from rally.facilitation.places import Place, find_place
 from rally.model.errors import Failure, UsageError
 from rally.setup.backups import Backups
 from rally.setup.surface import SCOPES, FileChange, Plan, Scope, Surface, Wish
@@ -110,16 +109,6 @@ def _work(work: Callable[[Session], Awaitable[Answered]]) -> Work:
     return Work(carry_out, show_hooks)
 
 
-def place_of(session: Session) -> Place:
-    """Where the command was typed.
-
-    Raises:
-        UsageError: `room-not-found`.
-    """
-    call = session.call
-    return find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
-
-
 def plans_of(
     wanted: Sequence[Surface], scope: Scope, make: Callable[[Surface], Plan]
 ) -> dict[str, Plan]:
@@ -152,7 +141,7 @@ def rows_of(
     Args:
         done: the changes as they were carried out, where they are not those of the plans.
     """
-    place, env = place_of(session), session.call.env
+    place, env = session.place(), session.call.env
     known = surfaces()
     carried_out = {one.path: one for one in done}
     rows = []
@@ -190,7 +179,7 @@ async def _install(
     names: Sequence[str], scope: Scope, wish: Wish, dry_run: bool, session: Session
 ) -> Answered:
     env = session.call.env
-    place = place_of(session)
+    place = session.place()
     at = target_at(scope, place, env)
     plans = plans_of(named(names, place), scope, lambda one: one.install(at, wish))
     changes = changes_of(plans)
@@ -205,7 +194,7 @@ async def _install(
 async def _uninstall(
     names: Sequence[str], scope: Scope, dry_run: bool, session: Session
 ) -> Answered:
-    env, place = session.call.env, place_of(session)
+    env, place = session.call.env, session.place()
     at, backups = target_at(scope, place, env), Backups(env)
     plans = plans_of(named(names, place), scope, lambda one: one.uninstall(at))
     changes = changes_of(plans)
@@ -218,7 +207,7 @@ async def _uninstall(
 
 async def _status(names: Sequence[str], scope: Scope | None, session: Session) -> Answered:
     scopes = (scope,) if scope else SCOPES
-    place, env = place_of(session), session.call.env
+    place, env = session.place(), session.call.env
     rows = status_of(named(names or [ALL], place), scopes, place, env)
     is_used = any(row.state not in ("absent", "broken") for row in rows)
     warnings = idle_warnings(place, env) if is_used else []
@@ -241,7 +230,7 @@ def _elsewhere(plans: dict[str, Plan], scope: Scope, session: Session) -> list[d
     """Warnings of hooks that stay in the other scope, and so go on."""
     others = [one for one in SCOPES if one != scope]
     known = surfaces()
-    rows = status_of([known[name] for name in plans], others, place_of(session), session.call.env)
+    rows = status_of([known[name] for name in plans], others, session.place(), session.call.env)
     # A home that is a repository has one file for both scopes.
     taken = {os.path.realpath(one.path) for one in changes_of(plans)}
     return [

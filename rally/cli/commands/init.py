@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from rally.cli.command import verb
-from rally.cli.commands.hooks import changes_of, place_of, plans_of, replanned, rows_of, warnings_of
+from rally.cli.commands.hooks import changes_of, plans_of, replanned, rows_of, warnings_of
 from rally.cli.plan import Answered, Session, Work
 from rally.cli.text.init import show_init
 from rally.execution.hook_surfaces import idle_warnings, named, present, surfaces, target_at
-from rally.facilitation.ledger.folder import file_identity
-from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
+from rally.facilitation.ledger.folder import has_room
+from rally.facilitation.places import ROOM_FOLDER
 from rally.model.errors import UsageError
 from rally.setup.backups import Backups
 from rally.setup.block import block_changes, block_removals
@@ -55,7 +55,7 @@ def init(*, create: bool, hooks: str | None, remove: bool, dry_run: bool) -> Wor
     async def make(session: Session) -> Answered:
         if remove:
             return await _remove(session, dry_run=dry_run)
-        place = place_of(session)
+        place = session.place()
         at = target_at("repo", place, session.call.env)
         wanted = named(names, place) if names else []
         plans = plans_of(wanted, "repo", lambda one: one.install(at, Wish())) if wanted else {}
@@ -70,7 +70,7 @@ def init(*, create: bool, hooks: str | None, remove: bool, dry_run: bool) -> Wor
 async def _make(
     session: Session, at: Target, plans: dict[str, Plan], *, create: bool, dry_run: bool
 ) -> Answered:
-    place, env = place_of(session), session.call.env
+    place, env = session.place(), session.call.env
     top = at.folder() if create else at.top
     pages = [] if top is None else block_changes(top, create=create)
     led_out = _led_out(pages, top or "")
@@ -79,7 +79,7 @@ async def _make(
     warnings = [*map(_left_alone, led_out), *warnings_of(plans)]
     if dry_run:
         head = await _head(session)
-        is_new = not _has_ledger(place.root)
+        is_new = not has_room(place.root)
         data = {"room": place.root, "created": is_new, "head": head}
         return {**data, **_files(changes), "dry_run": True, "diff": diff_of(changes)}, warnings
     with put_in(changes, Backups(env)), _undone(place.root):
@@ -93,7 +93,7 @@ async def _make(
 
 async def _remove(session: Session, *, dry_run: bool) -> Answered:
     """Take the blocks out. The room stays, and none is made."""
-    place, env = place_of(session), session.call.env
+    place, env = session.place(), session.call.env
     at, backups = target_at("repo", place, env), Backups(env)
     changes = block_removals(at.folder(), backups)
     data = {"room": place.root, "created": False, "head": await _head(session)}
@@ -129,16 +129,12 @@ def _offer(session: Session, at: Target) -> str:
     """The line to type for hooks of the agents that are used here; empty where they are in."""
     if at.top is None:
         return ""
-    names = present(place_of(session), session.call.env)
+    names = present(session.place(), session.call.env)
     missing = [name for name in names if surfaces()[name].status(at).state == "absent"]
     if not missing:
         return ""
     agents = [name for name in names if name in AGENTS]
     return f"rally hooks install {' '.join(missing if agents else ['claude', *missing])}"
-
-
-def _has_ledger(root: str) -> bool:
-    return file_identity(f"{root}/{ROOM_FOLDER}/{LEDGER_FILE}") is not None
 
 
 @contextmanager
@@ -149,7 +145,7 @@ def _undone(root: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if not was_there and not _has_ledger(root):
+        if not was_there and not has_room(root):
             # Only what making a room begins with; another process may have put more into it.
             with suppress(OSError):
                 os.unlink(f"{folder}/.gitignore")

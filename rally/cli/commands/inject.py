@@ -41,6 +41,7 @@ _TIMEOUT_MS_MAX = 86_400_000
     "--timeout", metavar="DURATION", help=f"How long to wait (default: {TIMEOUT_DEFAULT})."
 )
 @click.option("--no-enter", is_flag=True, help="Leave the text in its input line.")
+@click.option("--tool", metavar="ID", help="Who speaks (default: RALLY_TOOL, else operator).")
 def inject(
     *, target: str, text: str | None, handoff: str | None, require_ack: bool, **options: Any
 ) -> Work:
@@ -63,7 +64,7 @@ def inject(
     async def carry_out(session: Session) -> Answered:
         words = text_of(session.call.stdin or b"", "--text") if text == "-" else text
         wanted = message(text=words, handoff=handoff, enter=enter, ack_timeout_ms=ack_timeout_ms)
-        async with book_of(session) as book:
+        async with book_of(session, options["tool"]) as book:
             return await inject_message(book, target, wanted)
 
     if text != "-":  # what can be refused at once is

@@ -7,12 +7,10 @@ from typing import Any
 import click
 
 from rally.cli.command import verb
-from rally.cli.options import run_name
+from rally.cli.options import needed_run, run_name
 from rally.cli.plan import Answered, Session, Work, given
 from rally.cli.text.loop import show_loop
 from rally.hosts.known import HOSTS
-from rally.model.errors import UsageError
-from rally.model.text import check_identity
 
 TIMEOUT = "30m"
 
@@ -50,16 +48,11 @@ def loop(*, run: str | None, argv: tuple[str, ...], **options: Any) -> Work:
     COMMAND is any program that reads a prompt and prints one JSON object last: task, changed_files,
     validation_result. With --agent it is further arguments of that agent.
     """
-    if not run:
-        raise UsageError("missing-field", "--run is missing", hint="--run RUN")
-    params = {**given(options), "run": check_identity(run, "--run"), "argv": argv}
+    params = {**given(options), "run": needed_run(run), "argv": argv}
 
     async def work(session: Session) -> Answered:
         from rally.cli.loop import loop as carry_out
-        from rally.facilitation.places import find_place
 
-        call = session.call
-        place = find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
-        return await carry_out(session, params, place)
+        return await carry_out(session, params, session.place())
 
     return Work(work, show_loop, lambda data: 0 if data.get("verdict", "passed") == "passed" else 3)

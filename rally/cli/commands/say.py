@@ -99,4 +99,6 @@ def say(**options: Any) -> Ask:
 
     A claim is granted whole or refused (exit 3). The fact is durable when the command returns.
     """
-    return Ask("say", given(options), show_say, is_caller=True, reads=READS)
+    return Ask(
+        "say", given(options), show_say, is_caller=True, reads=READS, only_shown=("released",)
+    )

@@ -30,9 +30,9 @@ COMMAND_BYTES_MAX = 8 * 1024
 _COMMAND_EXAMPLE = """--command-json '["python3", "agent.py"]'"""
 
 
-def book_of(session: Session) -> Book:
-    """The room that a command was typed in."""
-    return Book(env=session.call.env, cwd=session.call.cwd, room=session.room)
+def book_of(session: Session, tool: str | None = None) -> Book:
+    """The room that a command was typed in; `tool` is its `--tool`, where that says who calls."""
+    return Book(env=session.call.env, cwd=session.call.cwd, room=session.room, tool=tool)
 
 
 @verb(
@@ -181,7 +181,7 @@ def adopt(*, pane: str | None, name: str | None, tool: str | None, agent: str) -
     return Work(carry_out, show_adopt)
 
 
-@verb("stop", example="rally stop claude-01 --remove-worktree", exits=(0, 1, 2))
+@verb("stop", example="rally stop claude-01", exits=(0, 1, 2))
 @click.argument("target", metavar="TARGET")
 @click.option("--forget", is_flag=True, help="Let its pane go on; only end the session.")
 @click.option("--remove-worktree", is_flag=True, help="Remove its worktree too, if it is clean.")

@@ -24,7 +24,7 @@ ACTIONS = (
 task = VerbGroup(
     "task",
     entries=ACTIONS,
-    help="""Add, list, take, finish or give back tasks of a run.
+    help="""Tasks of a run: add, list, take, done, drop.
 
 Of any number of takers each gets another task, with the paths that it owns claimed for it.""",
     example="rally task take --run api-2 --tool claude:1",

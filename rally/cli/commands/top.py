@@ -46,8 +46,7 @@ def top() -> Takeover:
     """
     console = Console.of(click.get_current_context())
     root = console.root()
-    can_draw = console.call.colour and console.call.env.get("TERM", "dumb") != "dumb"
-    if console.wants_json or not can_draw:
+    if not console.can_draw:
         return Takeover(lambda: console.guarded(lambda: _once(console, root)))
     return Takeover(lambda: console.guarded(lambda: Top(console, root).run()))
 

@@ -20,7 +20,7 @@ from rally.cli.text.wait import show_wait
 @caller
 @click.option("--until", metavar="CONDITION", multiple=True, help="step:ID, fact:ID or free:PATH.")
 @click.option("--any", is_flag=True, help="One of the conditions is enough.")
-@run_name("The run of step: conditions.")
+@run_name("The run of a step:ID.")
 @click.option("--timeout", metavar="DURATION", help="How long to wait (default: 10m).")
 def wait(**options: Any) -> Ask:
     """Sleep until conditions hold.

@@ -10,6 +10,7 @@ import click
 from rally.cli.command import NUMBER, verb
 from rally.cli.console import Console
 from rally.cli.live_line import LiveLine
+from rally.cli.options import shell_command
 from rally.cli.plan import OutputClosedError, OutputFailedError, Takeover, Text
 from rally.execution.reporter import Reporter
 from rally.execution.units import UNITS, print_unit
@@ -103,8 +104,7 @@ def watch(**options: Any) -> Takeover | Text:
 async def _watch(console: Console, wishes: Wishes) -> int:
     is_closed = False
     failure: OutputFailedError | None = None
-    can_draw = console.call.colour and console.call.env.get("TERM", "dumb") != "dumb"
-    live = LiveLine(console) if can_draw and not (console.wants_json or wishes.once) else None
+    live = LiveLine(console) if console.can_draw and not wishes.once else None
 
     def write(line: str | dict[str, Any], *, is_last: bool = False) -> None:
         nonlocal is_closed, failure
@@ -165,14 +165,12 @@ def _wishes(console: Console, **options: Any) -> Wishes:
             "bad-value", "--boundaries sees what is written while it runs; --once ends at once",
             hint="rally watch --boundaries",
         )  # fmt: skip
-    for name in ("on_wake", "on_activity"):
-        _check_command(options[name], f"--{name.replace('_', '-')}")
     duration = options["duration"]
     return Wishes(
         root=console.root(),
         label=label,
-        on_wake=options["on_wake"],
-        on_activity=options["on_activity"],
+        on_wake=shell_command(options["on_wake"], "--on-wake", "'rally room'"),
+        on_activity=shell_command(options["on_activity"], "--on-activity", "'rally room'"),
         kinds=tuple(dict.fromkeys(_check_kind(kind) for kind in options["kinds"])),
         once=options["once"],
         is_dry=options["is_dry"],
@@ -187,15 +185,6 @@ def _wishes(console: Console, **options: Any) -> Wishes:
 
 def _duration(text: str, flag: str) -> int:
     return parse_duration_ms(text, min_ms=_SECOND_MS, max_ms=30 * _DAY_MS, name=flag)
-
-
-def _check_command(command: str | None, flag: str) -> None:
-    if command is None:
-        return
-    if not command.strip():
-        raise UsageError("bad-value", f"{flag} is empty", hint=f"{flag} 'rally room'")
-    if "\0" in command:
-        raise UsageError("bad-text", f"{flag} holds a NUL byte", hint="send it without NUL bytes")
 
 
 def _check_kind(kind: str) -> str:

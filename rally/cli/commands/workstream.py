@@ -15,14 +15,13 @@ import click
 
 from rally.cli.backend import ask
 from rally.cli.command import JSON, NUMBER, Entry, VerbGroup, verb
-from rally.cli.options import caller, run_name
+from rally.cli.options import caller, needed_run, run_name
 from rally.cli.plan import Answered, Session, Text, Warnings, Work, given
 from rally.cli.text import workstream as text
 from rally.model.errors import RallyError, UsageError
-from rally.model.text import check_identity, nearest
+from rally.model.text import check_choice
 
 if TYPE_CHECKING:
-    from rally.facilitation.places import Place
     from rally.workstream.lint import Report
 
 # Of thousands of warnings of one kind so many are told; the answer itself lists all.
@@ -55,29 +54,10 @@ _run = run_name("The run.")
 
 
 def _form(form: str | None, choices: tuple[str, ...]) -> str:
-    form = form or "text"
-    if form not in choices:
-        near = nearest(form, choices)
-        raise UsageError(
-            "bad-value", f"--format is {form!a}; it must be one of {', '.join(choices)}",
-            hint=f"--format {near or 'text'}", details={"choices": list(choices)},
-        )  # fmt: skip
+    form = check_choice(form or "text", "--format", choices)
     if form == "json":
         click.get_current_context().meta[JSON] = True
     return form
-
-
-def _place(session: Session) -> Place:
-    from rally.facilitation.places import find_place
-
-    call = session.call
-    return find_place(call.cwd, session.room or call.env.get("RALLY_ROOM") or None)
-
-
-def _need_run(run: str | None) -> str:
-    if not run:
-        raise UsageError("missing-field", "--run is missing", hint="--run RUN")
-    return check_identity(run, "--run")
 
 
 def _read(session: Session, file: str, how: str, **more: Any) -> Report:
@@ -86,7 +66,7 @@ def _read(session: Session, file: str, how: str, **more: Any) -> Report:
 
     call = session.call
     read: Callable[..., Report] = getattr(files, how)
-    return read(file, _place(session), cwd=call.cwd, stdin=call.stdin, **more)
+    return read(file, session.place(), cwd=call.cwd, stdin=call.stdin, **more)
 
 
 def _noted(report: Report, *, all_of_them: bool = False) -> Warnings:
@@ -105,15 +85,11 @@ def _noted(report: Report, *, all_of_them: bool = False) -> Warnings:
     return noted
 
 
-def _has_ledger(session: Session) -> bool:
-    from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
-
-    return os.path.lexists(f"{_place(session).root}/{ROOM_FOLDER}/{LEDGER_FILE}")
-
-
 async def _live_claims(session: Session) -> tuple[list[dict[str, Any]], Warnings]:
     """Who holds what in the room now; a room that cannot be asked is warned of, for lint needs none."""
-    if not _has_ledger(session):
+    from rally.facilitation.ledger.folder import has_room  # only who reads a descriptor
+
+    if not has_room(session.place().root):
         return [], []
     try:
         data, _ = await ask(session, "room", session.params({"limit": 0}, is_caller=False))
@@ -186,7 +162,10 @@ def packet(*, file: str, run: str | None, form: str | None, **options: Any) -> W
     The same descriptor gives the same bytes. A descriptor that does not lint clean is refused.
     """
     _form(form, PACKET_FORMATS)
-    run_id, out = _need_run(run), options["out"]
+    run_id, out = needed_run(run), options["out"]
+    if out == "":
+        # A variable without a value, and no wish to fill the folder that one happens to be in.
+        raise UsageError("missing-field", "--out is empty", hint="--out packets/")
 
     async def make(session: Session) -> Answered:
         from rally.workstream.packet import packets, write_packets
@@ -220,7 +199,7 @@ def start(*, file: str, run: str | None, **options: Any) -> Work:
     Doing it again with the same descriptor changes nothing. A changed one needs a run of its own, or
     `rally task add` for what is new.
     """
-    run_id = _need_run(run)
+    run_id = needed_run(run)
 
     async def register(session: Session) -> Answered:
         from rally.workstream.files import start_params
@@ -249,7 +228,7 @@ def status(*, file: str | None, run: str | None) -> Work:
     With FILE also for tasks that nobody registered. An agent can be sent to what is to be
     dispatched: its dependencies have landed, and nobody holds it or sleeps over it.
     """
-    run_id = _need_run(run)
+    run_id = needed_run(run)
 
     async def sum_up(session: Session) -> Answered:
         from rally.workstream.status import progress
@@ -300,7 +279,7 @@ def verify(*, file: str | None, run: str | None, **options: Any) -> Work:
     In the room's root, or in a clean working tree of a commit. Each outcome is recorded as a note of
     the step, by --tool (default: verify). With FILE also for tasks that nobody registered.
     """
-    run_id = _need_run(run)
+    run_id = needed_run(run)
     wished = {**given(options), "run": run_id}
 
     async def work(session: Session) -> Answered:
@@ -316,7 +295,7 @@ def verify(*, file: str | None, run: str | None, **options: Any) -> Work:
                 {"id": one.id, "depends_on": one.depends_on, "validation": one.validation}
                 for one in report.descriptor.tasks
             )
-        data, warnings = await verify_run(session, wished, _place(session).root, described)
+        data, warnings = await verify_run(session, wished, session.place().root, described)
         return data, [*noted, *warnings]
 
     return Work(work, text.show_verify, lambda data: _VERDICTS.get(data.get("verdict", ""), 0))

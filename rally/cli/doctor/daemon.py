@@ -6,15 +6,15 @@ import fcntl
 import os
 import stat
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
 from rally import __version__
 from rally.cli.doctor.finding import Finding, Patient
-from rally.cli.screen import span
 from rally.client.connection import Connection
 from rally.client.launch import lock_holder, log_path
+from rally.model.durations import span
 from rally.model.errors import Failure, RallyError
+from rally.model.shell import word
 from rally.wire.door import knock
 from rally.wire.locations import (
     LOCK_NAME,
@@ -61,11 +61,11 @@ def _places(patient: Patient) -> list[Finding]:
         message = f"{folder} {error.strerror}; no daemon is used there, and none is started"
         fix = None
         if os.path.isdir(folder) and os.stat(folder).st_uid == os.geteuid():
-            fix = f"chmod 700 {quote(folder)}"
+            fix = f"chmod 700 {word(folder)}"
         return [Finding("foreign-runtime-dir", "warn", "daemon", message, fix)]
     if not os.access(folder, os.W_OK):
         message = f"{folder} cannot be written: no daemon can start there"
-        fix = f"chmod u+w {quote(folder)}"
+        fix = f"chmod u+w {word(folder)}"
         return [Finding("runtime-dir-read-only", "warn", "daemon", message, fix)]
     return []
 
@@ -137,7 +137,7 @@ def _leftover(folder: str, env: Mapping[str, str]) -> list[Finding]:
     what = "was left by a daemon that is gone" if is_socket else "is no socket, and in its place"
     mend = (lambda: _remove(folder, env)) if is_socket else None
     code = "leftover-socket" if is_socket else "not-a-socket"
-    return [Finding(code, "warn", "daemon", f"{path} {what}", f"rm {quote(path)}", mend)]
+    return [Finding(code, "warn", "daemon", f"{path} {what}", f"rm {word(path)}", mend)]
 
 
 def _remove(folder: str, env: Mapping[str, str]) -> None:
@@ -175,7 +175,7 @@ def _others(env: Mapping[str, str]) -> list[Finding]:
         message = (
             f"another daemon of yours listens in {folder}; commands with another environment use it"
         )
-        fix = f"{_RUNTIME}={quote(folder)} rally daemon stop"
+        fix = f"{_RUNTIME}={word(folder)} rally daemon stop"
         found.append(Finding("other-daemon", "info", "daemon", message, fix))
     return found
 
@@ -192,13 +192,13 @@ def _state(env: Mapping[str, str]) -> list[Finding]:
         return []  # it is made when it is needed
     except OSError as error:
         message = f"{folder} cannot be reached ({error.strerror}): {_STATELESS}"
-        fix = f"chmod u+rwx {quote(os.path.dirname(folder))}"
+        fix = f"chmod u+rwx {word(os.path.dirname(folder))}"
         return [Finding("no-state", "warn", "state", message, fix)]
     if not is_folder or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         message = f"{folder} cannot be used: {_STATELESS}"
-        way_out = f"chmod u+rwx {quote(folder)}" if is_folder else None
+        way_out = f"chmod u+rwx {word(folder)}" if is_folder else None
         return [Finding("no-state", "warn", "state", message, way_out)]
     if os.path.lexists(log) and not os.access(log, os.W_OK):
-        fix = f"chmod u+w {quote(log)}"
+        fix = f"chmod u+w {word(log)}"
         return [Finding("no-log", "warn", "state", f"{log} cannot be written", fix)]
     return []

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +10,13 @@ from rally.cli.doctor.machine import commands, put_in_path
 from rally.execution.hook_probe import Probed, probe, probe_git
 from rally.execution.hook_surfaces import all_status, present
 from rally.hosts.known import HOOKS
-from rally.model.errors import RallyError
+from rally.model.errors import RallyError, UsageError
+from rally.setup import hook_toml, jsonc
 from rally.setup.events import EVENTS, command_of, is_rally_hook
+from rally.setup.files import read_text
 from rally.setup.surface import SurfaceStatus, Wish
 
 _PROBE = "rally doctor --probe-hooks"
-_BYTES_MAX = 1024 * 1024
 
 
 async def examine(patient: Patient, *, is_probing: bool, room: str | None) -> list[Finding]:
@@ -127,15 +125,13 @@ def _git_hook(status: SurfaceStatus) -> str | None:
 def _document(path: str) -> Any:
     """A configuration file's content; None where it is not there or cannot be read."""
     try:
-        if os.path.getsize(path) > _BYTES_MAX:
-            return None
-        with open(path, "rb") as file:
-            raw = file.read()
+        text = read_text(path) or ""
         if path.endswith(".toml"):
-            return tomllib.loads(raw.decode())
-        return json.loads(raw)
-    except (OSError, ValueError):
+            return hook_toml.parsed(text)
+        root = jsonc.parse(text)
+    except (UsageError, jsonc.BrokenTextError):
         return None
+    return root.plain() if root is not None else None
 
 
 def _commands(document: Any, event: str) -> Iterator[str]:

@@ -8,17 +8,17 @@ import sqlite3
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 
 from rally import __version__
 from rally.cli.doctor.finding import Finding, Patient
-from rally.cli.screen import span
-from rally.execution.git import clean_env
+from rally.execution.git import clean_env, first_line
 from rally.execution.process import run_captured
 from rally.facilitation.ledger.port import EMPTY_HEAD
 from rally.facilitation.ledger.sqlite import SqliteLedger
 from rally.facilitation.places import LEDGER_FILE
+from rally.model.durations import span
 from rally.model.errors import RallyError
+from rally.model.shell import word
 from rally.model.text import check_tool
 
 _PATIENCE_S = 5.0
@@ -47,7 +47,7 @@ def _versions(patient: Patient) -> list[Finding]:
         found.append(Finding("not-in-path", "warn", "PATH", message, put_in_path()))
     elif broken := [path for path, version in versions_of.items() if not version]:
         message = f"{broken[0]} is in PATH and does not run"
-        fix = f"{quote(os.path.abspath(broken[0]))} --version"
+        fix = f"{word(os.path.abspath(broken[0]))} --version"
         found.append(Finding("broken-command", "warn", "PATH", message, fix))
     elif len(set(versions_of.values()) | {__version__}) > 1:
         listed = ", ".join(f"{path} ({version})" for path, version in versions_of.items())
@@ -63,7 +63,7 @@ def _versions(patient: Patient) -> list[Finding]:
 def put_in_path() -> str:
     """The command after which a shell finds this rally by its name."""
     folder = os.path.dirname(os.path.abspath(sys.argv[0]))
-    return f'export PATH={quote(folder)}:"$PATH"'
+    return f'export PATH={word(folder)}:"$PATH"'
 
 
 def commands(env: Mapping[str, str], name: str) -> list[str]:
@@ -110,7 +110,7 @@ def _worktrees(patient: Patient) -> list[Finding]:
     if gone:
         shown = ", ".join(gone[:3]) + (f" +{len(gone) - 3}" if len(gone) > 3 else "")
         message = f"{len(gone)} of {len(tops)} linked worktrees are gone: {shown}"
-        fix = f"git -C {quote(place.top)} worktree prune --verbose"
+        fix = f"git -C {word(place.top)} worktree prune --verbose"
         return [Finding("stale-worktrees", "warn", "worktrees", message, fix)]
     if not commands(patient.env, "git"):
         return []
@@ -122,10 +122,9 @@ def _worktrees(patient: Patient) -> list[Finding]:
     except OSError as error:
         return [Finding("no-git", "warn", "git", f"git does not run: {error}")]
     if code != 0:
-        said = err.decode(errors="replace").strip().partition("\n")[0]
         return [
-            Finding("git-refuses", "warn", "git", f"git refuses {place.top}: {said}",
-                    f"git -C {quote(place.top)} status")
+            Finding("git-refuses", "warn", "git", f"git refuses {place.top}: {first_line(err)}",
+                    f"git -C {word(place.top)} status")
         ]  # fmt: skip
     return [Finding("worktrees", "ok", "worktrees", f"{len(tops)} linked, all there")]
 

@@ -6,21 +6,21 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from shlex import quote
 
 from rally.cli.doctor.finding import Finding, Patient, Severity
-from rally.cli.screen import span
 from rally.facilitation.ledger import checkpoint
-from rally.facilitation.ledger.damage import add_way_out, set_aside_command, still_whole
+from rally.facilitation.ledger.damage import add_way_out, set_aside_command, told
 from rally.facilitation.ledger.folder import (
     check_room_folder,
     file_identity,
     prepare_room_folder,
 )
-from rally.facilitation.ledger.verify import VerifyReport, verify
+from rally.facilitation.ledger.verify import verify
 from rally.facilitation.places import LEDGER_FILE, find_place
 from rally.facilitation.state import dump
+from rally.model.durations import span
 from rally.model.errors import Failure, RallyError
+from rally.model.shell import word
 
 _FREE_BYTES_MIN = 64 * 1024 * 1024
 # A start folds what came after the checkpoint, some 20,000 facts a second.
@@ -35,7 +35,7 @@ async def examine(patient: Patient, override: str | None) -> list[Finding]:
         return [Finding(error.code, "problem", "room", error.message)]
     except OSError as error:
         return [Finding("unreadable", "problem", "room", str(error))]
-    init = "rally init" + (f" --room {quote(patient.place.root)}" if override else "")
+    init = "rally init" + (f" --room {word(patient.place.root)}" if override else "")
     found, has_room = _outside(patient.place.root, patient.folder, init)
     return found + (await _ledger(patient) if has_room else [])
 
@@ -46,7 +46,7 @@ def _outside(root: str, folder: str, init: str) -> tuple[list[Finding], bool]:
         message = f"there is no room in {root} yet"
         return [Finding("no-room", "info", "room", message, init), *_disk(root)], False
     if not os.path.isdir(folder):
-        fix = f"mv {quote(folder)} {quote(folder)}.old"
+        fix = f"mv {word(folder)} {word(folder)}.old"
         message = f"{folder} is not a folder"
         return [Finding("not-a-folder", "problem", "room", message, fix)], False
     can_look = os.access(folder, os.R_OK | os.X_OK)
@@ -76,7 +76,7 @@ def _folder(folder: str, root: str, *, can_look: bool) -> list[Finding]:
         found.append(
             Finding(
                 "room-not-ignored", "warn", "room", f"git is not told to leave {folder} alone",
-                f"echo '*' > {quote(str(ignore))}", lambda: _ignore(root),
+                f"echo '*' > {word(str(ignore))}", lambda: _ignore(root),
             )
         )  # fmt: skip
     return found or [Finding("room", "ok", "room", root)]
@@ -88,7 +88,7 @@ def _mode_finding(code: str, severity: Severity, folder: str, message: str) -> F
         severity,
         "room",
         message,
-        f"chmod 700 {quote(folder)}",
+        f"chmod 700 {word(folder)}",
         lambda: os.chmod(folder, 0o700),
     )
 
@@ -106,7 +106,7 @@ def _disk(folder: str) -> list[Finding]:
         return []
     return [
         Finding("disk-full", "warn", "disk", f"{size(free)} are free on the disk of {folder}",
-                f"df -h {quote(folder)}")
+                f"df -h {word(folder)}")
     ]  # fmt: skip
 
 
@@ -121,42 +121,31 @@ async def _ledger(patient: Patient) -> list[Finding]:
             return [Finding("no-room", "info", "ledger", message, "rally init")]
         report = await verify(path)
     except Failure as failure:
-        await _explain(failure)
+        await add_way_out(failure)
         fix = failure.hint if failure.code in ("corrupt-ledger", "newer-ledger") else None
         if not os.access(path, os.R_OK | os.W_OK):
-            fix = f"chmod u+rw {quote(path)}"
+            fix = f"chmod u+rw {word(path)}"
         return [Finding(failure.code, "problem", "ledger", failure.message, fix)]
     bytes_, log_bytes = _bytes_of(path), _bytes_of(f"{path}-wal")
     patient.measured["ledger"] = {
         **report.as_json(), "whole_to_seq": report.whole_until, "bytes": bytes_, "log_bytes": log_bytes,
     }  # fmt: skip
     if not report.ok:
-        return [_damaged(path, report)]
+        return [
+            Finding("corrupt-ledger", "problem", "ledger", told(report), set_aside_command(path))
+        ]
     log = f" + {size(log_bytes)} log" if log_bytes else ""
     facts = f"{report.facts} fact{'' if report.facts == 1 else 's'}"
     message = f"{facts}, whole, {size(bytes_)}{log}"
     return [Finding("ledger", "ok", "ledger", message), *_checkpoint(patient, report.head)]
 
 
-async def _explain(failure: Failure) -> None:
-    if failure.code == "corrupt-ledger":
-        await add_way_out(failure)
-
-
-def _damaged(path: str, report: VerifyReport) -> Finding:
-    problem = report.first_problem
-    assert problem is not None
-    where = "" if problem.seq is None else f"fact {problem.seq}: "
-    message = f"{path} is damaged: {where}{problem.what}; {still_whole(report.whole_until)}"
-    return Finding("corrupt-ledger", "problem", "ledger", message, set_aside_command(path))
-
-
 def _checkpoint(patient: Patient, head: int) -> list[Finding]:
     folder = Path(patient.folder)
     seen = checkpoint.look(folder, state_format=dump.STATE_FORMAT)
     if seen.damage:
-        aside = f"mv {quote(str(folder / checkpoint.CHECKPOINT_NAME))} "
-        aside += quote(str(folder / checkpoint.DAMAGED_NAME))
+        aside = f"mv {word(str(folder / checkpoint.CHECKPOINT_NAME))} "
+        aside += word(str(folder / checkpoint.DAMAGED_NAME))
         return [
             Finding("checkpoint-damaged", "warn", "checkpoint", f"{seen.damage}; it is only a cache",
                     aside, lambda: _set_aside(folder))

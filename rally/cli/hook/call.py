@@ -13,9 +13,10 @@ from rally.cli.standard_input import HOOK_INPUT_BYTES_MAX
 from rally.hosts.cursor import CURSOR_HOOKS
 from rally.hosts.hooks import Answer, Hooks, Payload, PayloadError
 from rally.model.errors import UsageError
+from rally.model.text import TOOL_ALPHABET
 
 _SHORT_ID = 8
-_TOOL_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-")
+_TOOL_CHARS = TOOL_ALPHABET - {"/"}
 
 
 def read_payload(stdin: bytes | None) -> Payload:
@@ -50,8 +51,7 @@ class Call:
         self.rooms = session.rooms
         self.caller = caller_of(hooks, payload, self.env)
         self.folder = folder_of(payload, session.call.cwd)
-        override = session.room or self.env.get("RALLY_ROOM")
-        self.surroundings = Surroundings(session.call.cwd, override)
+        self.surroundings = Surroundings(session.call.cwd, session.named_room)
 
     async def ask(self, spot: Spot, op: str, /, **params: Any) -> dict[str, Any]:
         """One operation in a room, as this agent."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, Place, canonical_path, find_place
+from rally.facilitation.places import Place, canonical_path, find_place, ledger_file
 from rally.hosts.hooks import Write
 from rally.model.errors import UsageError
 
@@ -127,7 +127,7 @@ class Surroundings:
         return self._places[folder]
 
     def _spot(self, place: Place, cwd: str) -> Spot | None:
-        if not os.path.lexists(f"{place.root}/{ROOM_FOLDER}/{LEDGER_FILE}"):
+        if not os.path.lexists(ledger_file(place.root)):
             return None
         return Spot(place.root, cwd, self._override)
 

@@ -52,14 +52,15 @@ def stopped(findings: Iterable[Finding], caller: Caller, elsewhere: str | None =
     room = f" {option('--room', elsewhere)}" if elsewhere else ""
     if first.get("fact_id") and first["code"] == "claimed-path":
         claim, owner = first["fact_id"], first["owner"]
+        until = word(f"free:{first['path']}")  # `fact:` would stay open if the lease lapses
         if elsewhere:  # nobody is woken in a room that he has not entered
             lines.append(
-                f"- wait until it is free: rally wait{room} {who(caller)} --until fact:{claim}"
+                f"- wait until it is free: rally wait{room} {who(caller)} --until {until}"
                 f" --timeout {_WAIT}"
             )
         else:
             lines.append(
-                f"- be woken when it is free: rally say standby {who(caller)} --until fact:{claim}"
+                f"- be woken when it is free: rally say standby {who(caller)} --until {until}"
             )
         lines.append(
             f"- ask its owner: rally say handoff{room} --tool {word(caller[0])}"
@@ -81,6 +82,7 @@ def refused(
         {
             "code": "claimed-path",
             "message": message,
+            "path": one["path"],
             "fact_id": one["claim_id"],
             "owner": one["owner"],
         }

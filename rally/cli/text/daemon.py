@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rally.cli.screen import Screen, span
-from rally.cli.text.facts import joined
+from rally.cli.screen import Screen
+from rally.cli.text.facts import joined, plural
+from rally.model.durations import span
 from rally.model.visible import visible
 
 
@@ -21,7 +22,7 @@ def show_daemon(data: dict[str, Any], screen: Screen) -> str:
         return joined([f"no daemon runs at {visible(data['socket'])}"])
     running = screen.paint("running", "ok")
     words = [running, f"pid {data['pid']}", f"version {visible(data['version'])}"]
-    words += [f"up {span(data['uptime_s'] * 1_000)}", f"{data['clients']} clients"]
+    words += [f"up {span(data['uptime_s'] * 1_000)}", plural(data["clients"], "client")]
     lines = ["  ".join(words)]
     lines.append(f"socket  {visible(data['socket'])}")
     if not data.get("systemd"):

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.model.clock import from_rfc3339
+from rally.model.durations import span
 from rally.model.visible import visible
 
 _PATHS_SHOWN = 2
@@ -20,6 +21,11 @@ def several(names: Iterable[str], most: int = _PATHS_SHOWN) -> str:
     listed = list(names)
     more = f" +{len(listed) - most}" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
+
+
+def plural(number: int, word: str) -> str:
+    """`1 claim`, `2 claims`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def held(fact: dict[str, Any]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Any
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.cli.table import Cell, Column, table
 from rally.cli.text.facts import in_time, joined, step_of
+from rally.model.durations import span
+from rally.model.shell import word
 from rally.model.visible import visible
 
 _ASKED = (
@@ -51,7 +52,7 @@ def show_inbox(data: dict[str, Any], screen: Screen) -> str:
         lines += table(_SENT, [_sent_row(item, screen) for item in items], screen)
     else:
         lines += table(_ASKED, [_row(item, item["tool"]) for item in items], screen)
-        first = visible(quote(items[0]["event_id"]))
+        first = word(items[0]["event_id"])
         lines.append(f"answer: rally say receipt --tool {tool} --ref {first} --state accepted")
     return joined(lines)
 

@@ -19,7 +19,7 @@ def show_next(data: dict[str, Any], screen: Screen) -> str:
     ends = data["completion"]
     if ends["kind"] and data["actionable"]:
         needs = " with evidence" if ends["requires_evidence"] else ""
-        then = ", then the claim is released" if ends["release"] else ""
+        then = " and released the claim" if ends["release"] else ""
         lines.append(screen.paint(f"done when you have said {ends['kind']}{needs}{then}", "dim"))
     others = data["alternatives"]
     if others:

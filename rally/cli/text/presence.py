@@ -7,7 +7,7 @@ from typing import Any
 from rally.cli.screen import Screen
 from rally.cli.table import Cell, Column, table
 from rally.cli.text.facts import age, headline, held, joined, left
-from rally.model.visible import visible
+from rally.model.visible import one_line, visible
 
 _LISTS = (
     ("do", "yours to go on with", "ok"),
@@ -16,6 +16,9 @@ _LISTS = (
     ("know", "decided", "title"),
     ("attention", "new to you", "title"),
 )
+# Who comes and goes, takes and lets go: the other lists say how that stands now.
+_TRAFFIC = frozenset(("enter", "leave", "claim", "release", "standby", "wake", "session"))
+_HEADLINE_COLUMNS = 80
 _COLUMNS = (
     Column("kind"),
     Column("by", 16),
@@ -25,6 +28,10 @@ _COLUMNS = (
     Column("id"),
 )
 
+# What is not to be touched is named whole, however narrow the terminal: it stands last.
+_LAST = (0, 1, 3, 4, 5, 2)
+_UNCUT = (Column("kind"), Column("by", 16), *_COLUMNS[3:], Column("what"))
+
 
 def show_enter(data: dict[str, Any], screen: Screen) -> str:
     """Where one is, then the lists of contract P1 that hold anything."""
@@ -33,9 +40,20 @@ def show_enter(data: dict[str, Any], screen: Screen) -> str:
     lines = [f"entered {visible(data['room'])} as {tool}  {head}", *about_room(data, screen)]
     for name, title, style in _LISTS:
         entries = data[name]
+        told = [entry for entry in entries if name != "attention" or entry["kind"] not in _TRAFFIC]
         if entries:
             lines += ["", screen.paint(f"{title} ({len(entries)})", style)]
-            lines += table(_COLUMNS, [_row(entry, screen) for entry in entries], screen)
+            rows = [_row(entry, screen) for entry in told]
+            if name == "do_not":
+                lines += table(_UNCUT, [[row[n] for n in _LAST] for row in rows], screen)
+            else:
+                lines += table(_COLUMNS, rows, screen)
+        if len(told) < len(entries):
+            more = "and " if told else ""
+            since = f"rally log --since {data['cursor']['before']}"
+            lines.append(
+                f"  {more}{len(entries) - len(told)} about who came, went, claimed or let go: {since}"
+            )
     if not any(data[name] for name, _, _ in _LISTS):
         lines.append("nothing is claimed, decided or asked of you yet")
     return joined(lines)
@@ -51,15 +69,21 @@ def show_exports(data: dict[str, Any], _: Screen) -> str:
 
 def _row(fact: dict[str, Any], screen: Screen) -> list[Cell]:
     # Only a claim that is live carries its status, and its lease as it stands now.
-    lease = left(fact["lease_expires_at"], screen) if fact.get("status") == "live" else ""
+    live = fact.get("status") == "live"
+    lease = left(fact["lease_expires_at"], screen) if live else ""
     return [
         fact["kind"],
         (fact["tool"], "name"),
-        headline(fact),
+        _told(fact) if live else one_line(headline(fact), _HEADLINE_COLUMNS),
         lease,
         age(fact, screen),
         (fact["event_id"], "dim"),
     ]
+
+
+def _told(claim: dict[str, Any]) -> str:
+    why = claim.get("subject", "")
+    return held(claim) + (f": {one_line(why, _HEADLINE_COLUMNS)}" if why else "")
 
 
 def about_room(data: dict[str, Any], screen: Screen) -> list[str]:
@@ -113,7 +137,7 @@ def show_whoami(data: dict[str, Any], screen: Screen) -> str:
 
 def claim_table(claims: list[dict[str, Any]], screen: Screen) -> list[str]:
     """One tool's claims."""
-    columns = (Column("holds", 20), Column("left"), Column("fence"), Column("id"))
+    columns = (Column("holds", 20, inside=True), Column("left"), Column("fence"), Column("id"))
     rows: list[list[Cell]] = [
         [
             held(claim),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.cli.table import Cell, Column, table
-from rally.cli.text.facts import age, held, in_time, left, several, step_of, waits_for
+from rally.cli.text.facts import age, held, in_time, left, plural, several, step_of, waits_for
 from rally.model.clock import from_rfc3339
-from rally.model.visible import visible
+from rally.model.durations import span
+from rally.model.visible import cut_inside, one_line, visible
 
 Row = Callable[[dict[str, Any], Screen], list[Cell]]
 
 _STATUS_STYLES = {"active": "ok", "standby": "warn", "idle": "dim", "gone": "dim"}
+# Columns that the room's folder keeps where the counts beside it would fill the line.
+_ROOM_MIN = 8
 # A lease with less than this left is about to go.
 _SHORT_MS = 3 * 60_000
 
@@ -36,7 +39,9 @@ def show_room(data: dict[str, Any], screen: Screen) -> str:
         name = screen.paint(visible(data["lead"]["tool"]), "name")
         lines.append(f"lead     {name}  for {since}")
     if data["mission"]:
-        lines.append(f"mission  {visible(data['mission']['text'])}")
+        text = data["mission"]["text"]
+        room = max(_ROOM_MIN, screen.width - len("mission  "))
+        lines.append(f"mission  {visible(text) if screen.is_piped else one_line(text, room)}")
     sections = [_section(one, data, screen) for one in SECTIONS if data[one.name]]
     for section in sections:
         lines += ["", *section]
@@ -51,9 +56,12 @@ def _head(data: dict[str, Any], screen: Screen) -> str:
         (sum(row["status"] != "gone" for row in data["tools"]), "agent"),
         (data["totals"]["active_blockers"], "blocker"),
     ]
-    told = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in counts if count]
-    where = screen.paint(visible(data["room"]), "title")
-    return "  ".join([where, f"head {data['head']}", *told])
+    told = [plural(count, word) for count, word in counts if count]
+    told.insert(0, f"head {data['head']}")
+    where = visible(data["room"])
+    if not screen.is_piped:
+        where = cut_inside(where, max(_ROOM_MIN, screen.width - len("  ".join(["", *told]))))
+    return "  ".join([screen.paint(where, "title"), *told])
 
 
 def _empty(head: int) -> list[str]:
@@ -80,12 +88,19 @@ def _claim(claim: dict[str, Any], screen: Screen) -> list[Cell]:
     short = from_rfc3339(expires) - screen.now_ms < _SHORT_MS
     return [
         (claim["tool"], "name"),
-        held(claim) + (" (shared)" if claim.get("mode") == "shared" else ""),
+        _holds(claim, screen) + (" (shared)" if claim.get("mode") == "shared" else ""),
         (left(expires, screen), "warn" if short else ""),
         str(claim.get("fence", "")),
         claim.get("subject", ""),
         (claim["event_id"], "dim"),
     ]
+
+
+def _holds(claim: dict[str, Any], screen: Screen) -> str:
+    """Where two names would not fit, one and how many more: cut, they would look like one."""
+    names = [*claim.get("paths", ()), *claim.get("resources", ())]
+    text = held(claim)
+    return several(names, 1) if len(names) > 1 and len(text) > screen.width // 3 else text
 
 
 def _blocker(fact: dict[str, Any], screen: Screen) -> list[Cell]:
@@ -174,24 +189,28 @@ def _waiter(row: dict[str, Any], screen: Screen) -> list[Cell]:
     ]
 
 
+def _paths(title: str, floor: int) -> Column:
+    return Column(title, floor, inside=True)
+
+
 _BY = Column("by", 16)
 _SUBJECT = Column("subject", 20)
 _ID = Column("id")
 _CLAIM = (
-    Column("owner", 16), Column("holds", 20), Column("left"), Column("fence"), _SUBJECT, _ID
+    Column("owner", 16), _paths("holds", 20), Column("left"), Column("fence"), _SUBJECT, _ID
 )  # fmt: skip
-_SAID = (_BY, Column("where", 12), _SUBJECT, Column("age"), _ID)
+_SAID = (_BY, _paths("where", 12), _SUBJECT, Column("age"), _ID)
 
 SECTIONS: Sequence[Section] = (
     Section(
         "active_blockers", "blockers", "stop",
-        (Column("severity"), _BY, Column("blocks", 12), _SUBJECT, Column("age"), _ID), _blocker,
+        (Column("severity"), _BY, _paths("blocks", 12), _SUBJECT, Column("age"), _ID), _blocker,
     ),
     Section("active_claims", "claims", "title", _CLAIM, _claim),
     Section("lapsed_claims", "lapsed claims", "warn", _CLAIM, _claim),
     Section(
         "waiting", "waiting for paths", "title",
-        (Column("who", 16), Column("for", 20), Column("since"), Column("gives up in")), _waiter,
+        (Column("who", 16), _paths("for", 20), Column("since"), Column("gives up in")), _waiter,
     ),
     Section(
         "open_handoffs", "handoffs", "title",
@@ -200,7 +219,7 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "standbys", "standbys", "title",
-        (Column("who", 16), Column("wakes"), Column("condition", 14), Column("reason", 12), _ID),
+        (Column("who", 16), Column("wakes"), _paths("condition", 14), Column("reason", 12), _ID),
         _standby,
     ),
     Section("current_decisions", "decisions", "title", _SAID, _decision),
@@ -212,6 +231,6 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "recent_artifacts", "latest artifacts", "title",
-        (_BY, Column("step", 12), _SUBJECT, Column("evidence"), Column("age"), _ID), _artifact,
+        (_BY, _paths("where", 12), _SUBJECT, Column("evidence"), Column("age"), _ID), _artifact,
     ),
 )  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.cli.table import Cell, Column, table
 from rally.cli.text.facts import joined
 from rally.model.clock import from_rfc3339
+from rally.model.durations import span
 from rally.model.visible import visible
 
 _SESSIONS = (
@@ -36,14 +37,15 @@ WHY = {
 
 def show_run(data: dict[str, Any], screen: Screen) -> str:
     """What runs where, or what would."""
-    name, tool = screen.paint(visible(data["name"]), "name"), visible(data["tool"])
+    name = screen.paint(visible(data["name"]), "name")
+    tool = "" if data["tool"] == data["name"] else f" as {visible(data['tool'])}"
     if data["dry_run"]:
         lines = [
-            f"{name} would start as {tool} in {visible(data['cwd'])}",
+            f"{name} would start{tool} in {visible(data['cwd'])}",
             f"command: {_command(data['command'])}",
         ]
         return joined(lines)
-    lines = [f"{name} runs as {tool} in pane {data['pane']} (pid {data['pid']})"]
+    lines = [f"{name} runs{tool} in pane {data['pane']} (pid {data['pid']})"]
     if data.get("worktree"):
         lines.append(f"worktree: {visible(data['worktree'])} on {visible(data['branch'])}")
     return joined([*lines, f"look: rally attach {visible(data['name'])}"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Any
 
 from rally.cli.screen import Screen
 from rally.cli.table import Cell, Column, table
-from rally.cli.text.facts import block, joined, several
+from rally.cli.text.facts import joined, plural, several
+from rally.model.shell import word
 from rally.model.visible import visible
 
 _COLUMNS = (
@@ -32,6 +32,7 @@ def show_task(data: dict[str, Any], screen: Screen) -> str:
         case action:
             task, fact = data["task"], data.get("fact") or {}
             done = {"add": "added", "done": "landed", "drop": "given back"}[action]
+            done = "added before, as it is:" if data.get("replayed") else done
             where = f"{visible(str(task['id']))} of run {visible(str(task['run']))}"
             said = f"  {visible(fact['event_id'])}  seq {fact['seq']}" if fact else ""
             return joined([f"{done} {where}{said}"])
@@ -40,13 +41,13 @@ def show_task(data: dict[str, Any], screen: Screen) -> str:
 def _list(data: dict[str, Any], screen: Screen) -> str:
     tasks, run = data["tasks"], visible(str(data["run"]))
     if not tasks:
-        command = f"rally task add --run {visible(quote(str(data['run'])))} --id ID --owns PATH"
-        return joined([f"run {run} has no tasks; {command} --intent TEXT"])
+        command = f"rally task add --run {word(str(data['run']))} --id ID --owns PATH"
+        return joined([f"run {run} has no tasks; {command} --intent TEXT --tool TOOL"])
     rows: list[list[Cell]] = [
         [
             (str(task["id"]), "name"),
             _state(task),
-            task.get("tool") or "",
+            "" if task["ready"] else task.get("tool") or "",  # who gave it back has it no more
             str(task["priority"]),
             "read-only" if task["owns"] == "read-only" else several(task["owns"]),
             several(task["depends_on"]),
@@ -56,7 +57,7 @@ def _list(data: dict[str, Any], screen: Screen) -> str:
     ]
     title = screen.paint(f"run {run}", "title")
     blocked = blocked_lines(tasks)
-    lines = [f"{title} ({len(tasks)} tasks)", *table(_COLUMNS, rows, screen)]
+    lines = [f"{title} ({plural(len(tasks), 'task')})", *table(_COLUMNS, rows, screen)]
     return joined([*lines, *([""] if blocked else []), *blocked])
 
 
@@ -84,4 +85,5 @@ def _take(data: dict[str, Any], screen: Screen) -> str:
     name = screen.paint(visible(str(task["id"])), "name")
     took = f"took {name} of run {visible(str(task['run']))}"
     head = f"{took}  {visible(fact['event_id'])}  fence {data['fence']}"
-    return joined([head, "", *block(data["packet"], indent="")])
+    # As it is: a tab, or a blank at the end of a line, may mean something to the shell.
+    return joined([head, "", visible(data["packet"], keep_newlines=True).removesuffix("\n")])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rally.cli.screen import Screen, span
+from rally.cli.screen import Screen
 from rally.cli.text.facts import joined
+from rally.model.durations import span
 from rally.model.visible import visible
 
 

@@ -20,6 +20,7 @@ _STEP_COLUMNS = (
     Column("took", right=True),
     Column("command", 16),
 )
+_OUTPUT_LINES_MAX = 40
 _STYLES = {"passed": "ok", "failed": "stop", "unverified": "warn", "not_landed": "dim"}
 
 
@@ -81,22 +82,32 @@ def show_status(data: dict[str, Any], screen: Screen) -> str:
     title = screen.paint(f"run {visible(data['run'])}", "title")
     lines.append(f"{title}  {len(data['done'])} of {total} landed, {verdict}")
     holders = {row["id"]: row["held_by"] for row in data["tasks"]}
-    for name, label in (("done", "done"), ("claimed", "claimed"), ("pending", "pending"),
-                        ("to_dispatch", "to dispatch")):  # fmt: skip
+    for name, label in (("done", "landed"), ("claimed", "in flight"), ("pending", "planned"),
+                        ("to_dispatch", "ready")):  # fmt: skip
         ids = data[name]
         if name == "claimed":
             ids = [f"{one} ({holders[one]})" for one in ids]
-        lines.append(f"  {label:<11}  {visible(' '.join(ids)) or '-'}")
+        lines.append(f"  {label:<9}  {visible(' '.join(ids)) or '-'}")
     if data["blocked"]:
-        lines.append(f"  {'blocked':<11}  {visible(' '.join(data['blocked']))}")
+        lines.append(f"  {'blocked':<9}  {visible(' '.join(data['blocked']))}")
         lines += blocked_lines(data["tasks"])
     return joined(lines)
+
+
+def _end(output: str) -> str:
+    """The last lines of what was printed; the note of the step has more."""
+    lines = output.splitlines()
+    if len(lines) <= _OUTPUT_LINES_MAX:
+        return output
+    return "\n".join(["…", *lines[-_OUTPUT_LINES_MAX:]])
 
 
 def show_verify(data: dict[str, Any], screen: Screen) -> str:
     """Each step's outcome, the output of what failed, and the verdict."""
     if data["dry_run"]:
-        lines = [f"would run in {visible(data['folder'])}:"] if data["would_run"] else []
+        tree = f"a clean working tree of {data['at']}"
+        where = visible(data["folder"]) if data["at"] is None else tree
+        lines = [f"would run in {where}:"] if data["would_run"] else []
         for one in data["would_run"]:
             lines += [f"  {visible(one['step'])}", *block(one["command"], indent="    ")]
         return joined(lines or ["nothing would run: no landed task has a validation"])
@@ -117,7 +128,7 @@ def show_verify(data: dict[str, Any], screen: Screen) -> str:
             lines += [
                 "",
                 f"{visible(one['step'])} failed{late}:",
-                *block(one["output"] or "(no output)"),
+                *block(_end(one["output"]) or "(no output)"),
             ]
             if one.get("landed_by"):
                 withdraw = (

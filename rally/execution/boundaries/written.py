@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from rally.execution.git import clean_env
-from rally.execution.process import run_captured
+from rally.execution.git import clean_env, run_git
 from rally.facilitation.repository import common_dir_of, find_repository, git_dir_of
+from rally.model.errors import Failure
 
-TIMEOUT_S = 60.0
 # With more names than this git is asked about the whole tree at once.
 _NAMES_MAX = 200
 _LOG_BYTES_MAX = 256 * 1024
@@ -121,10 +120,10 @@ class Written:
             return 0
 
     def _git(self, *arguments: str) -> tuple[int, bytes]:
-        argv = ["git", "-c", "core.fsmonitor=false", "-c", "status.relativePaths=false", *arguments]
+        words = ["-c", "core.fsmonitor=false", "-c", "status.relativePaths=false", *arguments]
         try:
-            code, out, _ = run_captured(argv, cwd=self._top, env=self._env, timeout_s=TIMEOUT_S)
-        except OSError:
+            code, out, _ = run_git(words, self._top, self._env)
+        except Failure:
             return 1, b""
         return code, out
 

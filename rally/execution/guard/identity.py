@@ -18,9 +18,9 @@ from rally.execution.homes import AskRoom, Doc, read_homes
 from rally.execution.sessions.panes import OPTION
 from rally.execution.sessions.tmux import Tmux
 from rally.model.errors import Failure
-from rally.model.text import TOOL_CHARS_MAX
+from rally.model.text import NAME_ALPHABET, TOOL_CHARS_MAX
 
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-")
+_PLAIN = NAME_ALPHABET | {"@"}
 _NAME_CHARS = TOOL_CHARS_MAX - len("git:-123456")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from rally.execution.loop.programs import Programs
 from rally.execution.loop.report import Report
 from rally.execution.loop.snapshot import Snapshots
 from rally.execution.loop.tree import Tree
-from rally.model.paths import covers
 
 # A judge is a model, more often than not; what is longer it would not read.
 DIFF_CHARS_MAX = 512 * 1024
@@ -65,15 +64,15 @@ class Evidence:
         self._desk = desk
         self._judge = judge
         self._before = ""
-        # What validations wrote; none of it is the agent's.
-        self._by_validation: set[str] = set()
+        # What validations and the judge wrote; none of it is the agent's.
+        self._by_others: set[str] = set()
 
     async def begin(self, taken: Taken) -> list[str]:
         """Remember how things are; the files within the boundary that are not as committed."""
         self._before = await asyncio.to_thread(self._snapshots.take)
         names = await asyncio.to_thread(self._snapshots.uncommitted, self._before)
         inside = (self._tree.in_room(name) for name in names)
-        return [path for path in inside if _is_covered(path, taken.assignment.owns)]
+        return [path for path in inside if judging.is_owned(taken.assignment, path)]
 
     async def changed(self, taken: Taken) -> Changes:
         """What differs from the beginning, and whose it is."""
@@ -115,6 +114,7 @@ class Evidence:
                 name=f"judge-{attempt}",
                 stdin=json.dumps(about).encode(),
             )
+            await self._excuse(after)
         met = judging.intent(answer, is_asked=self._judge is not None)
         return Judged(changes, report, ran, (*checks[:3], met, checks[3]))
 
@@ -122,13 +122,13 @@ class Evidence:
         """A snapshot, what differs, and git's names of that."""
         after = await asyncio.to_thread(self._snapshots.take)
         names = await asyncio.to_thread(self._snapshots.changed, self._before, after)
-        names = [name for name in names if name not in self._by_validation]
+        names = [name for name in names if name not in self._by_others]
         others = await self._desk.others(taken)
         owned, outside, theirs = [], [], []
         for path in map(self._tree.in_room, names):
-            if _is_covered(path, taken.assignment.owns):
+            if judging.is_owned(taken.assignment, path):
                 owned.append(path)
-            elif (tool := _owner(path, others)) is not None:
+            elif (tool := judging.owner_of(path, others)) is not None:
                 theirs.append((path, tool))
             else:
                 outside.append(path)
@@ -144,7 +144,9 @@ class Evidence:
         ignored: frozenset[str] = frozenset()
         if isinstance(report, Report):
             silent = set(report.changed_files) - set(changes.own)
-            inside = {self._tree.name(path): path for path in silent if not _leaves(path)}
+            inside = {
+                self._tree.name(path): path for path in silent if not judging.leaves_room(path)
+            }
             found = self._snapshots.ignored([*inside])
             ignored = frozenset(path for name, path in inside.items() if name in found)
         return replace(changes, missing=missing, ignored=ignored)
@@ -157,11 +159,15 @@ class Evidence:
         ran = await self._programs.run_command(
             command, _place(taken), name=f"validation-{attempt}"
         )  # fmt: skip
+        await self._excuse(before)
+        return ran
+
+    async def _excuse(self, before: str) -> None:
+        """What was written since a snapshot of what the agent left is not the agent's."""
         after = await asyncio.to_thread(self._snapshots.take)
         written = await asyncio.to_thread(self._snapshots.changed, before, after)
         already = await asyncio.to_thread(self._snapshots.changed, self._before, before)
-        self._by_validation |= set(written) - set(already)
-        return ran
+        self._by_others |= set(written) - set(already)
 
     async def _difference(self, after: str, names: Sequence[str]) -> dict[str, Any]:
         text = await asyncio.to_thread(
@@ -185,18 +191,3 @@ def _about(taken: Taken) -> dict[str, Any]:
             "goal": of.goal,
         },
     }  # fmt: skip
-
-
-def _is_covered(path: str, owns: Iterable[str]) -> bool:
-    return not _leaves(path) and any(covers(own, path) for own in owns)
-
-
-def _leaves(path: str) -> bool:
-    """Whether a path leads out of the room, which the whole room (`.`) does not cover."""
-    return path == ".." or path.startswith("../")
-
-
-def _owner(path: str, others: Iterable[tuple[str, str]]) -> str | None:
-    if _leaves(path):
-        return None
-    return next((tool for pattern, tool in others if covers(pattern, path)), None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from rally.execution.link import Link
 from rally.facilitation.packets import Assignment
-from rally.facilitation.task_facts import assignment_from, goal
+from rally.facilitation.task_facts import assignment_from
 from rally.model.durations import format_duration
 from rally.model.errors import Failure, RallyError, Refused, UsageError
 from rally.model.kinds import EVIDENCE_BYTES_MAX, SUBJECT_CHARS_MAX, SUMMARY_BYTES_MAX
@@ -25,6 +25,7 @@ from rally.model.visible import visible
 # A loop that is killed keeps its task from the others for no longer than this.
 TTL_MS = 300_000
 ROLE = "loop"
+_SHORT_BYTES = 512
 
 Doc = dict[str, Any]
 
@@ -113,7 +114,7 @@ class Desk:
         """What was taken, if nothing stops it."""
         claim = took["fact"]
         taken = Taken(
-            assignment=assignment_from(took["task"], await self._goal()),
+            assignment=assignment_from(took["task"], took["goal"]),
             claim_id=claim["event_id"],
             fence=took["fence"] or claim["seq"],
             before=await self._held_by_others(),
@@ -159,13 +160,6 @@ class Desk:
         )  # fmt: skip
         return [one["message"] for one in checked["findings"] if one["severity"] == "stop"]
 
-    async def _goal(self) -> str:
-        """What the run is for; empty when nobody said."""
-        said = await self._link.call("log", kinds=["run"], run=self._run, limit=0)
-        facts = [fact for fact in said["facts"] if fact.get("trust") != "untrusted"]
-        last = facts[-1] if facts else {}
-        return goal(str(last.get("subject", "")), str(last.get("summary", "")))
-
     async def _held_by_others(self) -> tuple[tuple[str, str], ...]:
         room = await self._link.call("room", limit=0)
         return self._exclusive(room["active_claims"])
@@ -189,13 +183,8 @@ class Desk:
         return (*taken.before, *self._exclusive(since["facts"]))
 
     async def is_held(self, taken: Taken) -> bool:
-        """Whether the claim binds; asking keeps it alive, and a lapsed one is taken up again."""
-        seen = await self._link.call("whoami", **self._caller)
-        ours = [one for one in seen["claims"] if one["event_id"] == taken.claim_id]
-        if ours and ours[0]["status"] == "lapsed":
-            # The machine slept. Nobody has taken it over so far.
-            await self._link.call("say", kind="renew", **self._caller)
-        return bool(ours)
+        """Whether the claim has not ended; asking keeps it alive (see `Link.is_held`)."""
+        return await self._link.is_held(taken.claim_id, **self._caller)
 
     @asynccontextmanager
     async def kept(self, taken: Taken, on_lost: Callable[[], None]) -> AsyncIterator[None]:
@@ -228,6 +217,12 @@ class Desk:
         newest = {fact.get("step"): fact for fact in said["facts"] if fact["event_id"] in counted}
         return [{"step": step, "artifact": newest.get(step)} for step in of.depends_on]
 
+    async def landed_by(self, taken: Taken) -> str:
+        """The newest artifact that landed the task; empty without one."""
+        rows = await self.rows()
+        found = [row["landed_by"] for row in rows if row["id"] == taken.assignment.task]
+        return str(found[0][-1]) if found and found[0] else ""
+
     async def note(self, taken: Taken, subject: str, lines: Sequence[str]) -> None:
         """Write the plan down."""
         await self._say(taken, "note", "plan", subject=subject, summary="\n".join(lines))
@@ -238,13 +233,14 @@ class Desk:
         Raises:
             Refused, UsageError: the task is not held any more; nothing was written.
         """
-        of = taken.assignment
         try:
-            done = await self._link.call(
-                "task", action="done", run=of.run, id=of.task, **self._caller,
-                evidence=[_cut(one, EVIDENCE_BYTES_MAX) for one in evidence],
-                summary=_cut(summary, SUMMARY_BYTES_MAX),
-            )  # fmt: skip
+            try:
+                done = await self._done(taken, evidence, _cut(summary, SUMMARY_BYTES_MAX))
+            except UsageError as error:
+                if error.code != "too-long":
+                    raise
+                # A thousand dependencies, or output that is no text, leave little room for proof.
+                done = await self._done(taken, [_cut(one, _SHORT_BYTES) for one in evidence[:1]])
         except Refused as refusal:
             # Asked twice because the first answer was lost: then it is our own artifact that is there.
             known = str(refusal.details.get("fact_id", ""))
@@ -256,6 +252,13 @@ class Desk:
             return known
         artifact: str = done["fact"]["event_id"]
         return artifact
+
+    async def _done(self, taken: Taken, evidence: Sequence[str], summary: str = "") -> Doc:
+        of = taken.assignment
+        return await self._link.call(
+            "task", action="done", run=of.run, id=of.task, **self._caller, summary=summary,
+            evidence=[_cut(one, EVIDENCE_BYTES_MAX) for one in evidence],
+        )  # fmt: skip
 
     async def block(self, taken: Taken, subject: str, lines: Sequence[str]) -> str:
         """A blocker for whoever looks at the task next; its id."""

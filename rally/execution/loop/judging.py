@@ -7,7 +7,7 @@ caller named somebody to ask (a judge), no answer keeps the task from landing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from rally.model.visible import visible
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 CHECKS = ("validation", "output", "boundary", "intent", "claims")
 _NAMED_MAX = 20
+_COMMAND_CHARS_SHOWN = 200
 _BEFORE = "\"'`([{<"
 _AFTER = "\"'`,;:.)]}>"
 
@@ -65,11 +66,14 @@ class Ran:
     @property
     def told(self) -> str:
         """How it ended, one line."""
+        command = visible(self.command)
+        if len(command) > _COMMAND_CHARS_SHOWN:
+            command = f"{command[:_COMMAND_CHARS_SHOWN]}…"
         if self.why:
-            return f"`{visible(self.command)}` did not run: {self.why}"
+            return f"`{command}` did not run: {self.why}"
         if self.timed_out:
-            return f"`{visible(self.command)}` was ended after {self.duration_ms} ms: its time was over"
-        return f"`{visible(self.command)}` ended with {self.exit_code} after {self.duration_ms} ms"
+            return f"`{command}` was ended after {self.duration_ms} ms: its time was over"
+        return f"`{command}` ended with {self.exit_code} after {self.duration_ms} ms"
 
     def as_json(self) -> dict[str, Any]:
         """For answers and for the judge."""
@@ -150,7 +154,7 @@ def boundary(of: Assignment, changes: Changes, report: Report | str) -> Check:
         why += [
             f"the report says that {visible(path)} was changed, which the task does not own"
             for path in report.changed_files
-            if path not in changes.outside and not _is_owned(of, path)
+            if path not in changes.outside and not is_owned(of, path)
         ]
     if why:
         return Check("boundary", FAIL, _first(why))
@@ -162,9 +166,21 @@ def boundary(of: Assignment, changes: Changes, report: Report | str) -> Check:
     return Check("boundary", PASS, (within, *theirs))
 
 
-def _is_owned(of: Assignment, path: str) -> bool:
-    # `.` covers every text, and nothing outside of the room.
-    return not path.startswith("../") and any(covers(own, path) for own in of.owns)
+def leaves_room(path: str) -> bool:
+    """Whether a path leads out of the room, which the whole room (`.`) does not cover."""
+    return path == ".." or path.startswith("../")
+
+
+def owner_of(path: str, owned: Iterable[tuple[str, str]]) -> str | None:
+    """Whose path it is, of those that own patterns; None for nobody's."""
+    if leaves_room(path):
+        return None
+    return next((owner for pattern, owner in owned if covers(pattern, path)), None)
+
+
+def is_owned(of: Assignment, path: str) -> bool:
+    """Whether the task owns a path."""
+    return owner_of(path, ((own, of.task) for own in of.owns)) is not None
 
 
 def claims(of: Assignment, changes: Changes, report: Report | str, ran: Ran | None) -> Check:
@@ -216,7 +232,8 @@ def intent(ran: Ran | None, *, is_asked: bool) -> Check:
         return Check("intent", UNKNOWN, ("no judge was named",))
     if ran is None:
         return Check("intent", UNKNOWN, ("the judge was not asked, since another check failed",))
-    reasons = tuple(map(visible, ran.output.splitlines()[:_NAMED_MAX]))
+    said = [line for line in ran.output.splitlines() if line.strip()]
+    reasons = tuple(map(visible, said[:_NAMED_MAX]))
     if ran.passed:
         return Check("intent", PASS, (ran.told, *reasons))
     if ran.exit_code == 1 and not ran.timed_out and not ran.why:

@@ -15,7 +15,6 @@ from rally.model.kinds import SUBJECT_CHARS_MAX
 
 PASSED, FINDINGS, FAILED, UNDECIDED, LOST = "passed", "findings", "failed", "undecided", "lost"
 STOPPED = "stopped"
-VERDICTS = (PASSED, FINDINGS, FAILED, UNDECIDED, STOPPED, LOST)
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,10 +101,16 @@ class Outcome:
         else:
             self.verdict, self.why = PASSED, last.judged.checks[0].why[0]
 
-    def lose(self) -> None:
-        """The claim ended before the task could land."""
+    def lose(self, landed_by: str = "") -> None:
+        """The claim ended before the task could land.
+
+        Args:
+            landed_by: the artifact by which somebody else landed it.
+        """
         self.verdict = LOST
         self.why = "the claim ended while the agent worked; nothing was landed"
+        if landed_by:
+            self.why = f"{landed_by} landed the task while the agent worked; nobody judged that"
 
     def stop(self, why: str) -> None:
         """Somebody put something in the way before the task could land."""

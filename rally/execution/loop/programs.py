@@ -17,23 +17,15 @@ from typing import BinaryIO
 from rally.execution.child import Child, Ended, Pipes
 from rally.execution.loop.judging import Ran
 from rally.execution.process import start_child
-from rally.execution.surroundings import GITS_OWN, path_with_rally
-from rally.hosts.known import HOSTS
-from rally.model.kinds import EVIDENCE_BYTES_MAX
+from rally.execution.surroundings import GITS_OWN, OF_ONE_COMMAND, path_with_rally
+from rally.hosts.known import MARKS
 
 GRACE_S = 5.0
 # Result records stand at the end; one line of a stream can be megabytes long.
 KEPT_BYTES = 8 * 1024 * 1024
-_TOLD_BYTES_MAX = EVIDENCE_BYTES_MAX - 256
 _NOT_STARTED = 126
 # What belongs to whoever called us and means something else, or nothing, to a program of the loop.
-_CALLERS = frozenset(
-    (
-        *("RALLY_TOOL", "RALLY_SESSION_ID", "RALLY_FENCE", "RALLY_STANDBY_ID"),
-        *("RALLY_FROM_SEQ", "RALLY_TO_SEQ"),
-        *(mark for host in HOSTS.values() for mark in host.marks),
-    )
-)
+_CALLERS = frozenset(("RALLY_TOOL", "RALLY_SESSION_ID", *OF_ONE_COMMAND, *MARKS))
 
 
 class StoppedError(Exception):  # no error of rally's: somebody or something ended the work
@@ -130,10 +122,7 @@ class Programs:
         except OSError as error:
             return Ran(command, _NOT_STARTED, False, 0, "", str(error.strerror or error))
         ended = timed.ended
-        return Ran(
-            command, ended.exit_code, ended.timed_out, timed.duration_ms,
-            tail(ended.stdout, ended.stderr),
-        )  # fmt: skip
+        return Ran(command, ended.exit_code, ended.timed_out, timed.duration_ms, ended.told)
 
 
 def base_env(env: Mapping[str, str], root: str) -> dict[str, str]:
@@ -143,13 +132,6 @@ def base_env(env: Mapping[str, str], root: str) -> dict[str, str]:
         name: value for name, value in env.items() if name not in _CALLERS and name not in GITS_OWN
     }
     return {**kept, "PATH": path_with_rally(env), "RALLY_ROOM": root}
-
-
-def tail(*outputs: bytes) -> str:
-    """The end of what was printed, as text that a fact may hold."""
-    texts = [one.decode(errors="replace").replace("\0", "\ufffd").rstrip("\n") for one in outputs]
-    raw = "\n".join(text for text in texts if text).encode()[-_TOLD_BYTES_MAX:]
-    return raw.decode(errors="ignore")
 
 
 def find_program(names: Sequence[str], folder: str, path: str) -> str | None:

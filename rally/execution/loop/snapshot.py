@@ -12,8 +12,8 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 
-from rally.execution.git import clean_env
-from rally.execution.process import run_captured
+from rally.execution.git import clean_env, first_line, run_git
+from rally.execution.loop.rules import Rules
 from rally.model.errors import Failure
 
 TIMEOUT_S = 300.0
@@ -26,7 +26,10 @@ _SETTINGS = (
     *("-c", "diff.relative=false", "-c", "core.untrackedCache=false"),
     *("-c", "core.looseCompression=0", "-c", "pack.compression=0"),
 )
-_OF_GIT = ("objects", "index", "info/exclude")
+_OF_GIT = ("objects", "index")
+_NAMED_MAX = 10
+# Stands in a tree for what git cannot take in: a link to a commit that nobody has.
+_LEFT_OUT = "160000 %s\t"
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 
 
@@ -46,24 +49,23 @@ class Snapshots:
         self.top = top
         self._env = clean_env(env)
         asked = [word for one in _OF_GIT for word in ("--git-path", one)]
-        objects, index, exclude = self._ask("rev-parse", *asked)
+        objects, index = self._ask("rev-parse", *asked)
         own_objects, own_index = f"{scratch}/objects", f"{scratch}/index"
         os.makedirs(own_objects, exist_ok=True)
         if os.path.isfile(os.path.join(top, index)):
             # It knows which files have not been touched, so only the others are read.
             shutil.copyfile(os.path.join(top, index), own_index)
+        # What counts as a change, and what is to be ignored, was settled before the agent came.
+        self.rules = Rules(top, env, scratch)
         self._env |= {
             "GIT_INDEX_FILE": own_index,
             "GIT_OBJECT_DIRECTORY": own_objects,
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _listed(os.path.join(top, objects)),
         }
+        self._nobodys_commit = "1" * (
+            64 if self._ask("rev-parse", "--show-object-format") == ["sha256"] else 40
+        )
         self.warnings: list[str] = []
-        self._exclude = os.path.join(top, exclude)
-        # What is to be ignored is settled by what the rules were before the agent came.
-        self._excluded = _content(self._exclude)
-        self._own_exclude = f"{scratch}/exclude"
-        with open(self._own_exclude, "wb") as kept:
-            kept.write(self._excluded)
         self._look_at_all()
 
     def _look_at_all(self) -> None:
@@ -86,12 +88,17 @@ class Snapshots:
 
     def take(self) -> str:
         """The id of a tree with everything as it is now."""
-        self._add("--all", "--", ".")
+        self._env |= self.rules.env()
+        is_whole = self._add("--all", "--", ".")
         if found := self._tracked() + self._hidden():
-            self._add("--force", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=found)
+            force = ("--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+            is_whole &= self._add(*force, stdin=found)
+        if not is_whole:
+            self._mark_left_out()
         return self._ask("write-tree")[0]
 
-    def _add(self, *arguments: str, stdin: bytes = b"") -> None:
+    def _add(self, *arguments: str, stdin: bytes = b"") -> bool:
+        """Take files in; false where git left something out."""
         code, _, err = self._run(
             "--literal-pathspecs", "add", "--ignore-errors", *arguments, stdin=stdin
         )
@@ -99,9 +106,22 @@ class Snapshots:
             raise _failed("add", code, err)
         if code == 1:
             # A file that cannot be read, a repository without a commit: the rest is compared.
-            told = _first_line(err)
+            told = first_line(err)
             if told not in self.warnings:
                 self.warnings.append(told)
+        return code == 0
+
+    def _mark_left_out(self) -> None:
+        """What is there and cannot be taken in differs at least from not being there."""
+        # New ones, and ones that differ from what was taken in of them earlier.
+        differ = self._need("diff-files", "-z", "--name-only", "--ignore-submodules=all")
+        found = (self._others() + differ).split(b"\0")
+        left = dict.fromkeys(one.removesuffix(b"/") for one in found if one)
+        entry = (_LEFT_OUT % self._nobodys_commit).encode()
+        stdin = b"".join(entry + name + b"\0" for name in left)
+        code, _, err = self._run("update-index", "-z", "--index-info", stdin=stdin)
+        if code != 0:
+            raise _failed("update-index", code, err)
 
     def _tracked(self) -> bytes:
         """The files that git ignores, and that were given to it all the same since the beginning."""
@@ -116,16 +136,24 @@ class Snapshots:
 
     def _hidden(self) -> bytes:
         """The files that are new, and ignored by nothing but rules that the repository got since."""
-        if _content(self._exclude) == self._excluded:
-            return b""
-        code, out, _ = self._run("config", "--type=path", "--get", "core.excludesFile")
-        home = self._env.get("XDG_CONFIG_HOME") or f"{self._env.get('HOME', '')}/.config"
-        own = os.fsdecode(out).strip() if code == 0 else f"{home}/git/ignore"
-        rules = [self._own_exclude, *((own,) if os.path.isfile(own) else ())]
-        given = [f"--exclude-from={os.path.join(self.top, one)}" for one in rules]
+        return self._others() if self.rules.ignores_more else b""
+
+    def _others(self) -> bytes:
+        """The files that are not taken in, and that the rules of the beginning do not ignore."""
+        given = [f"--exclude-from={one}" for one in (self.rules.exclude, self.rules.ignore)]
         return self._need(
             "ls-files", "--others", "-z", *given, "--exclude-per-directory=.gitignore", "--", "."
         )
+
+    def told(self) -> list[dict[str, str]]:
+        """Warnings: what was not compared, and what changed where no task owns anything."""
+        said = [("not-compared", f"git left something out: {one}") for one in self.warnings]
+        if changed := self.rules.changed():
+            names = ", ".join(changed[:_NAMED_MAX])
+            more = len(changed) - _NAMED_MAX
+            names += f" and {more} more" if more > 0 else ""
+            said.append(("git-changed", f"changed meanwhile in git's own folder: {names}"))
+        return [{"code": code, "message": message} for code, message in said]
 
     def changed(self, before: str, after: str) -> list[str]:
         """The files that differ, relative to the root of the tree, sorted; bytes that are no UTF-8
@@ -168,16 +196,8 @@ class Snapshots:
     def _run(
         self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, bytes]:
-        try:
-            return run_captured(
-                ["git", *_SETTINGS, *arguments], cwd=self.top, env=env or self._env,
-                timeout_s=TIMEOUT_S, stdin=stdin,
-            )  # fmt: skip
-        except OSError as error:
-            raise Failure(
-                "unavailable", f"git cannot be run: {error}",
-                hint="install git, or see that it is in PATH",
-            ) from error  # fmt: skip
+        words = [*_SETTINGS, *arguments]
+        return run_git(words, self.top, env or self._env, timeout_s=TIMEOUT_S, stdin=stdin)
 
 
 def _listed(folder: str) -> str:
@@ -188,20 +208,8 @@ def _listed(folder: str) -> str:
     return f'"{escaped}"'
 
 
-def _content(file: str) -> bytes:
-    try:
-        with open(file, "rb") as opened:
-            return opened.read()
-    except OSError:
-        return b""
-
-
-def _first_line(err: bytes) -> str:
-    return err.decode(errors="replace").strip().partition("\n")[0]
-
-
 def _failed(what: str, code: int, err: bytes) -> Failure:
     return Failure(
-        "unavailable", f"git {what} ended with {code}: {_first_line(err)}", hint="git status",
+        "unavailable", f"git {what} ended with {code}: {first_line(err)}", hint="git status",
         details={"exit_code": code},
     )  # fmt: skip

@@ -28,7 +28,9 @@ from rally.execution.loop.programs import Programs, StoppedError, base_env
 from rally.execution.loop.report import SCHEMA, find_report
 from rally.execution.loop.snapshot import Snapshots
 from rally.execution.loop.tree import Tree, working_tree
+from rally.execution.signals import heeded
 from rally.facilitation.places import ROOM_FOLDER, Place
+from rally.facilitation.task_facts import already_landed
 from rally.hosts.oneshot import shape
 from rally.model import shell
 from rally.model.errors import Failure, RallyError, Refused, UsageError
@@ -109,6 +111,8 @@ async def _dry(wish: Wish, desk: Desk, tree: Tree, agent: Agent) -> dict[str, An
     known = [row for row in rows if wish.task in (None, row["id"])]
     if wish.task is not None and not known:
         raise _unknown(wish)
+    if wish.task is not None and (landed_by := known[0]["landed_by"]):
+        raise already_landed(wish.run, wish.task, landed_by[-1])
     ready = [row for row in known if row["ready"]]
     row = next(iter(ready), None)
     for one in ready:
@@ -198,7 +202,7 @@ class _Loop:
         if not await self._desk.rows():
             raise Refused(
                 "nothing-ready", f"run {self._wish.run} has no tasks",
-                hint=f"rally task add --run {shell.word(self._wish.run)} …",
+                hint=f"rally task list --run {shell.word(self._wish.run)}",
             )  # fmt: skip
         taken = await self._desk.take(self._wish.task)
         result = Outcome(taken.assignment, self._agent.name, self._desk.caller, self._tree.folder)
@@ -206,7 +210,7 @@ class _Loop:
         try:
             await self._carry_out(taken, result)
         except StoppedError:
-            self._stopped(result)
+            await self._stopped(taken, result)
         except (UsageError, Refused, Failure) as error:
             why = error.message
             raise
@@ -224,7 +228,8 @@ class _Loop:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end what runs, with a grace; a second one at once."""
+        """Ctrl-C, SIGTERM and a terminal that is closed end what runs, with a grace; a second one at
+        once."""
         running = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -234,7 +239,7 @@ class _Loop:
                 task.cancel()
             self._programs.stop(INTERRUPTED)
 
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = (signal.SIGINT, *heeded(signal.SIGTERM, signal.SIGHUP))
         for number in numbers:
             running.add_signal_handler(number, told)
         try:
@@ -243,11 +248,17 @@ class _Loop:
             for number in numbers:
                 running.remove_signal_handler(number)
 
-    def _stopped(self, result: Outcome) -> None:
+    async def _stopped(self, taken: Taken, result: Outcome) -> None:
         if self._programs.reason != LOST:
             raise KeyboardInterrupt
+        await self._lose(taken, result)
+
+    async def _lose(self, taken: Taken, result: Outcome) -> None:
         self._is_settled = True
         result.lose()
+        with suppress(RallyError):  # then it is not known
+            if landed_by := await self._desk.landed_by(taken):
+                result.lose(landed_by)
 
     async def _carry_out(self, taken: Taken, result: Outcome) -> None:
         of = taken.assignment
@@ -272,10 +283,7 @@ class _Loop:
                 found = attempt.findings
                 if not found:
                     break
-            self._warnings += [
-                {"code": "not-compared", "message": f"git left something out: {one}"}
-                for one in snapshots.warnings
-            ]
+            self._warnings += await asyncio.to_thread(snapshots.told)
             await self._settle(taken, result)
 
     def _warn_dirty(self, paths: Sequence[str]) -> None:
@@ -330,8 +338,7 @@ class _Loop:
         self._programs.check_stopped()
         result.conclude(has_judge=self._wish.judge is not None)
         if not await self._desk.is_held(taken):
-            self._is_settled = True
-            result.lose()
+            await self._lose(taken, result)
             return
         if result.verdict == outcome.PASSED and (stops := await self._desk.stops(taken)):
             result.stop(stops[0])
@@ -341,8 +348,10 @@ class _Loop:
         if result.verdict == outcome.PASSED:
             try:
                 result.artifact = await self._desk.land(taken, *result.proof())
-            except (Refused, UsageError):
-                result.lose()
+            except (Refused, UsageError) as error:
+                if error.code == "too-long":  # it is held, and is given back on the way out
+                    raise
+                await self._lose(taken, result)
             self._is_settled = True
             return
         last = result.attempts[-1].call.reading

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
 from rally.client.connection import Answer
 from rally.client.direct import Client, open_client
 from rally.execution.link import Link
 from rally.model.errors import UsageError
+from rally.model.shell import word
 from rally.model.text import check_tool, nearest
 
 # Who runs sessions, where nobody says: a person at a terminal, or a script.
@@ -23,14 +23,21 @@ class Book:
     Args:
         env, cwd: the caller's; `RALLY_TOOL` and `RALLY_SESSION_ID` say who calls.
         room: the value of `--room`; None without one.
+        tool: the value of a `--tool` that says who asks; None without one.
+
+    Raises:
+        UsageError: `bad-tool`.
     """
 
-    def __init__(self, *, env: Mapping[str, str], cwd: str, room: str | None) -> None:
+    def __init__(
+        self, *, env: Mapping[str, str], cwd: str, room: str | None, tool: str | None = None
+    ) -> None:
         self.env = env
         self.cwd = cwd
-        tool = check_tool(env.get("RALLY_TOOL") or OPERATOR, name="RALLY_TOOL")
-        self.caller: Doc = {"tool": tool}
-        if env.get("RALLY_TOOL") and env.get("RALLY_SESSION_ID"):
+        named = "RALLY_TOOL" if tool is None else "--tool"
+        known = env.get("RALLY_TOOL") if tool is None else tool
+        self.caller: Doc = {"tool": check_tool(known or OPERATOR, name=named)}
+        if known and env.get("RALLY_SESSION_ID"):
             self.caller["session_id"] = env["RALLY_SESSION_ID"]
         self.room = room
         self._room: Doc = {} if room is None else {"room": room}
@@ -82,7 +89,7 @@ class Book:
             raise UsageError(
                 "ambiguous-session",
                 f"{target!a} means several sessions: {', '.join(names)}",
-                hint=quote(names[0]),
+                hint=word(names[0]),
                 details={"sessions": names},
             )
         if matches:
@@ -110,12 +117,12 @@ class Book:
 
     async def _unknown(self, target: str) -> UsageError:
         rows = (await self.session("list"))["sessions"]
-        names = sorted({row["name"] for row in rows} | {row["tool"] for row in rows})
-        near = nearest(target, names)
+        names = sorted(row["name"] for row in rows)
+        near = nearest(target, [*names, *(row["tool"] for row in rows)])
         return UsageError(
             "unknown-session",
             f"no session {target!a}; "
             + (f"there are: {', '.join(names)}" if names else "none runs"),
-            hint=quote(near) if near else "rally sessions",
+            hint=word(near) if near else "rally sessions",
             details={"sessions": names, "nearest": near},
         )

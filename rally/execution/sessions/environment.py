@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from rally.execution.surroundings import path_with_rally
-from rally.hosts.known import HOSTS
+from rally.execution.surroundings import OF_ONE_COMMAND, path_with_rally
+from rally.hosts.known import MARKS
 
 SOCKET_VARIABLE = "RALLY_TMUX_SOCKET"
 _ENV = "/usr/bin/env"
-_MARKS = tuple(mark for host in HOSTS.values() for mark in host.marks)
-# What may have been left for the program that called us, and means nothing to an agent of its own.
-_OF_ONE_COMMAND = (
-    *("RALLY_STANDBY_ID", "RALLY_RUN", "RALLY_STEP", "RALLY_FROM_SEQ", "RALLY_TO_SEQ"),
-    "RALLY_FENCE",
-)
 # What brings the agent's own rally to the same daemon, and marks what a watcher's command started.
 _PASSED_ON = (
     *("RALLY_RUNTIME_DIR", "RALLY_DAEMON", "RALLY_WATCH", SOCKET_VARIABLE),
@@ -42,7 +36,7 @@ def tmux_env(env: Mapping[str, str]) -> dict[str, str]:
     Without what belongs to the caller alone: its place in tmux, its identity in rally, the git hook
     it may run in (contract R5), the agent it may be.
     """
-    own = ("TMUX", "TMUX_PANE", *_MARKS)
+    own = ("TMUX", "TMUX_PANE", *MARKS)
     return {
         name: value
         for name, value in env.items()
@@ -63,7 +57,7 @@ def agent_words(env: Mapping[str, str], *, room: str, tool: str, session_id: str
         tool, session_id: what the agent is called in the room.
     """
     words = [_ENV]
-    for name in (*_MARKS, *_OF_ONE_COMMAND):
+    for name in (*MARKS, *OF_ONE_COMMAND):
         words += ["-u", name]
     passed = {name: env[name] for name in _PASSED_ON if env.get(name)}
     given = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
-from shlex import quote
 
 from rally.execution.sessions.book import Book, Doc
 from rally.execution.sessions.life import DEAD, GONE, RUNNING, Life, look_at
@@ -26,6 +25,7 @@ from rally.execution.sessions.text import (
 from rally.model.durations import format_duration
 from rally.model.errors import Failure, RallyError, Refused, UsageError
 from rally.model.kinds import SUMMARY_BYTES_MAX
+from rally.model.shell import word
 
 Warnings = list[dict[str, str]]
 NO_SESSION = "no-session"
@@ -132,7 +132,7 @@ async def _handoff(book: Book, wanted: str, tool: str) -> Doc:
     if fact["target"] not in (tool, "all"):
         raise Refused(
             "not-target", f"{fact['event_id']} is addressed to {fact['target']}, not to {tool}",
-            hint=f"rally inject {quote(fact['target'])} --handoff {fact['event_id']}",
+            hint=f"rally inject {word(fact['target'])} --handoff {fact['event_id']}",
             details={"target": fact["target"]},
         )  # fmt: skip
     if not found["open"]:

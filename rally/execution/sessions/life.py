@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from rally.execution.sessions.book import Doc
+from rally.execution.sessions.environment import server_flags
 from rally.execution.sessions.foreground import foreground_argv, is_prompt
 from rally.execution.sessions.panes import Pane, managed_panes, serves
 from rally.execution.sessions.tmux import Tmux
@@ -90,8 +91,6 @@ def look(sessions: Sequence[Doc], env: Mapping[str, str]) -> list[Life]:
 
 
 def _ask(socket_path: str, env: Mapping[str, str]) -> tuple[Tmux, dict[str, Pane] | None, str]:
-    from rally.execution.sessions.environment import server_flags
-
     # One that is just being started has not told where; it is looked for where it would be.
     tmux = Tmux(("-S", socket_path) if socket_path else server_flags(env), env)
     try:

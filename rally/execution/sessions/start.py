@@ -11,7 +11,6 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from shlex import quote
 from typing import Any
 
 from rally.execution.sessions.book import Book, Doc
@@ -21,6 +20,7 @@ from rally.execution.sessions.tmux import Refusal, Tmux
 from rally.execution.sessions.worktrees import Tree, Worktrees
 from rally.facilitation.places import find_place
 from rally.model.errors import Failure, RallyError, Refused
+from rally.model.shell import word
 from rally.model.visible import visible
 
 # An agent that ends within this time never started.
@@ -134,7 +134,7 @@ def check_startable(book: Book, wish: Wish, tmux: Tmux) -> None:
     if shutil.which(program, path=book.env.get("PATH")) is None:
         raise Failure(
             "start-failed", f"there is no program {program!a} in PATH",
-            hint=f"""rally run {quote(wish.agent)} --command-json '["/path/to/{visible(program)}"]'""",
+            hint=f"""rally run {word(wish.agent)} --command-json '["/path/to/{visible(program)}"]'""",
             details={"program": program},
         )  # fmt: skip
 
@@ -143,7 +143,7 @@ def _check_file(path: str, program: str) -> None:
     if not (os.path.isfile(path) and os.access(path, os.X_OK)):
         raise Failure(
             "start-failed", f"{program!a} is no program that can be started",
-            hint=f"ls -l {quote(path)}", details={"program": program},
+            hint=f"ls -l {word(path)}", details={"program": program},
         )  # fmt: skip
 
 

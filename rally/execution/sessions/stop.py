@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from shlex import quote
 from typing import Any
 
 from rally.execution.sessions.book import Book, Doc
@@ -15,6 +14,7 @@ from rally.execution.sessions.life import GONE, UNKNOWN, Life, look_at
 from rally.execution.sessions.panes import OPTION, Pane
 from rally.execution.sessions.worktrees import Worktrees, has_repository
 from rally.model.errors import Failure, RallyError, Refused, UsageError
+from rally.model.shell import word
 
 # How long programs have after the hang-up that closing their terminal is, and after SIGTERM.
 HANGUP_S, TERM_S = 2.0, 3.0
@@ -44,7 +44,7 @@ async def stop(
     if life.state == UNKNOWN and not forget:
         raise Failure(
             "session-gone", f"whether {session['name']} runs cannot be told: {life.why}",
-            hint=f"rally stop {quote(session['name'])} --forget",
+            hint=f"rally stop {word(session['name'])} --forget",
         )  # fmt: skip
     status = "released" if forget else "stopped"
     own = life.pane is not None and _is_own(life, book)
@@ -157,7 +157,7 @@ async def _claims_left(book: Book, session: Doc) -> Warnings:
     ]  # fmt: skip
     if not held:
         return []
-    leave = f"rally leave --tool {quote(session['tool'])} --session-id {session['session_id']}"
+    leave = f"rally leave --tool {word(session['tool'])} --session-id {session['session_id']}"
     message = (
         f"{session['tool']} still holds {len(held)} claims until they lapse; to end them: {leave}"
     )

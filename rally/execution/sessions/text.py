@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
 from rally.model.errors import UsageError
 from rally.model.kinds import SUBJECT_CHARS_MAX, SUMMARY_BYTES_MAX
+from rally.model.shell import word
 from rally.model.text import check_encodable
 from rally.model.visible import visible
 
@@ -66,7 +66,7 @@ def subject_of(text: str) -> str:
 
 def answer_lines(handoff: Mapping[str, Any], tool: str) -> list[str]:
     """The commands with which the addressee answers, ready to be run by its shell."""
-    start = f"rally say receipt --tool {quote(tool)} --ref {quote(handoff['event_id'])}"
+    start = f"rally say receipt --tool {word(tool)} --ref {word(handoff['event_id'])}"
     if handoff.get("intent", "work") in ("work", "review"):
         first = f"  {start} --state acked      # seen; then `--state done` when it is done"
     else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from shlex import quote
 
 from rally.execution.process import become
 from rally.execution.sessions.book import Doc
 from rally.execution.sessions.life import DEAD, Life, need_pane
 from rally.execution.sessions.start import last_lines
 from rally.model.errors import Failure
+from rally.model.shell import word
 
 
 def capture(life: Life, lines: int | None) -> Doc:
@@ -63,5 +63,5 @@ def attach(words: list[str], life: Life, env: Mapping[str, str]) -> None:
         become(words, env=own)
     except OSError as error:
         raise Failure(
-            "tmux-failed", f"tmux cannot be run: {error}", hint=" ".join(map(quote, words))
+            "tmux-failed", f"tmux cannot be run: {error}", hint=" ".join(map(word, words))
         ) from error

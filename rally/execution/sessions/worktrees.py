@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from shlex import quote
 
-from rally.execution.git import clean_env
-from rally.execution.process import run_captured
+from rally.execution.git import clean_env, run_git
 from rally.facilitation.repository import find_repository
 from rally.model.errors import Failure, Refused, UsageError
+from rally.model.shell import word
 from rally.model.visible import visible
 
 FOLDER = ".rally/worktrees"
@@ -107,6 +106,8 @@ class Worktrees:
         code, said = self._git("worktree", "add", "--quiet", *what)
         if code != 0:
             is_there = os.path.lexists(path)
+            if new_branch:  # git makes it before it looks at the folder
+                self._git("branch", "--delete", "--quiet", branch)
             raise Failure(
                 "worktree-failed", f"git made no worktree for {name}: {said}",
                 hint="another --name, or move that folder away" if is_there else "git worktree list",
@@ -144,7 +145,7 @@ class Worktrees:
                 count = len(changes.splitlines())
                 raise Refused(
                     "worktree-dirty", f"{path} holds changes that are not committed ({count})",
-                    hint=f"git -C {quote(path)} status", details={"path": path, "changes": count},
+                    hint=f"git -C {word(path)} status", details={"path": path, "changes": count},
                 )  # fmt: skip
         code, said = self._git("worktree", "remove", path)
         if code != 0:
@@ -158,14 +159,9 @@ class Worktrees:
     def _git(self, *arguments: str, cwd: str | None = None) -> tuple[int, str]:
         """Exit code, and what git printed: its output, or the first line of its complaint."""
         try:
-            code, out, err = run_captured(
-                ["git", *arguments], cwd=cwd or self.root, env=self._env, timeout_s=TIMEOUT_S
-            )
-        except OSError as error:
-            raise Failure(
-                "worktree-failed", f"git cannot be run: {error}",
-                hint="install git, or see that it is in PATH",
-            ) from error  # fmt: skip
+            code, out, err = run_git(arguments, cwd or self.root, self._env, timeout_s=TIMEOUT_S)
+        except Failure as failure:
+            raise Failure("worktree-failed", failure.message, hint=failure.hint) from failure
         text = os.fsdecode(out if code == 0 else err).strip("\n")
         return code, text if code == 0 else visible(_complaint(text))
 

@@ -7,7 +7,6 @@ They share the rules in `state.leases`, so a check never disagrees with a claim.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from shlex import quote
 
 from rally.facilitation.checks.finding import INFO, STOP, WARN, Finding, Question
 from rally.facilitation.state import leases
@@ -15,6 +14,7 @@ from rally.facilitation.state.entities import Claim
 from rally.facilitation.state.rules import unscoped
 from rally.model.clock import to_rfc3339
 from rally.model.paths import covers
+from rally.model.shell import word
 
 
 def before_write(question: Question) -> list[Finding]:
@@ -39,7 +39,7 @@ def before_write(question: Question) -> list[Finding]:
 
 
 def _claim_hint(tool: str, *paths: str) -> str:
-    named = "".join(f" --path {quote(path)}" for path in paths)
+    named = "".join(f" --path {word(path)}" for path in paths)
     return f"rally say claim --tool {tool}{named}"
 
 
@@ -100,14 +100,16 @@ def missing_path(question: Question) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _held(question: Question, path: str, *, own: bool) -> Iterator[leases.Holding]:
+    for holding in leases.overlaps(question.state, paths=(path,)):
+        if leases.owns(holding.claim, question.tool, question.session_id) is own:
+            yield holding
+
+
 def _overlapping(question: Question, path: str, *, own: bool) -> list[leases.Holding]:
-    found = [
-        holding
-        for holding in leases.overlaps(question.state, paths=(path,))
-        if leases.owns(holding.claim, question.tool, question.session_id) is own
-    ]
+    """One holding for each claim, however many of its patterns are met: it may hold a thousand."""
+    found = list(_held(question, path, own=own))
     found.sort(key=lambda holding: (holding.claim.seq, holding.held), reverse=True)
-    # One finding for each claim, however many of its patterns are met: a claim may hold a thousand.
     first = {holding.claim.claim_id: holding for holding in found}
     return list(reversed(first.values()))
 
@@ -118,12 +120,13 @@ def claimed_path(question: Question, path: str) -> list[Finding]:
         Finding(
             "claimed-path",
             STOP,
-            f"{path} is claimed by {_holder(question, holding.claim)} as {holding.held} until "
-            f"{to_rfc3339(holding.claim.expires_ms)}",
+            f"{path} is claimed by {_holder(question, holding.claim)}"
+            f"{leases.held_until(holding, question.now_ms)}",
             path=path,
             fact_id=holding.claim.claim_id,
             owner=holding.claim.tool,
-            hint=f"rally say standby --tool {question.tool} --until fact:{holding.claim.claim_id}",
+            # Not `fact:`, which a lease that lapses leaves open.
+            hint=f"rally say standby --tool {question.tool} --until {word('free:' + path)}",
         )
         for holding in _overlapping(question, path, own=False)
         if leases.binds(holding.claim, question.now_ms) and not holding.claim.shared
@@ -175,7 +178,24 @@ def lapsed_claim(question: Question, path: str) -> list[Finding]:
                     else _claim_hint(question.tool, path),
                 )
             )
-    return findings
+    return findings + _taken_over(question, path)
+
+
+def _taken_over(question: Question, path: str) -> list[Finding]:
+    """The caller's lease on the path lapsed, and somebody else took it over (contract C6)."""
+    return [
+        Finding(
+            "lapsed-claim",
+            WARN,
+            f"your lease on {path} lapsed at {to_rfc3339(lost.claim.expires_ms)}, and "
+            f"{lost.by.tool} took it over",
+            path=path,
+            fact_id=lost.claim.claim_id,
+            owner=lost.claim.tool,
+            hint=f"rally show {lost.by.event_id}",
+        )
+        for lost in leases.own_lost(question.state, question.tool, question.session_id, (path,))
+    ]
 
 
 def active_blocker(question: Question, path: str) -> list[Finding]:
@@ -222,8 +242,8 @@ def read_only_step(question: Question, path: str) -> Iterator[Finding]:
             path=path,
             fact_id=claims[0].claim_id if claims else None,
             owner=question.tool,
-            hint=f"rally say claim --tool {question.tool} --run {quote(question.step[0])} "
-            f"--step {quote(question.step[1])} --path …",
+            hint=f"rally say claim --tool {question.tool} --run {word(question.step[0])} "
+            f"--step {word(question.step[1])} --path …",
         )
 
 
@@ -232,10 +252,12 @@ def _covered(claims: list[Claim], path: str) -> bool:
 
 
 def _covered_by_own(question: Question, path: str) -> bool:
+    # Each pattern by itself: of a claim's several that meet the path, another one may cover it.
     return any(
         covers(holding.held, path)
-        for holding in _overlapping(question, path, own=True)
-        if leases.binds(holding.claim, question.now_ms)
+        for holding in leases.overlaps(question.state, paths=(path,))
+        if leases.owns(holding.claim, question.tool, question.session_id)
+        and leases.binds(holding.claim, question.now_ms)
     )
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from shlex import quote
 
 from rally.facilitation.checks.finding import STOP, WARN, Finding, Question
-from rally.facilitation.decide.dialogue import open_for
 from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Handoff
 from rally.facilitation.state.room import RoomState
+from rally.facilitation.state.rules import concerning, open_for
 from rally.model.clock import to_rfc3339
 from rally.model.fact import Fact
+from rally.model.shell import word
 
 
 def before_complete(question: Question) -> list[Finding]:
     """What the caller leaves behind: live claims stop it, open handoffs and blockers warn."""
-    return [*_own_claims(question), *_handoffs_to(question), *_own_blockers(question)]
+    return [*_own_claims(question), *_handoffs_to(question), *_blockers(question)]
 
 
 def _own_claims(question: Question) -> Iterator[Finding]:
@@ -47,10 +47,12 @@ def _handoffs_to(question: Question) -> Iterator[Finding]:
             )
 
 
-def _own_blockers(question: Question) -> Iterator[Finding]:
-    for blocker in question.state.blockers.values():
-        if blocker.fact.tool == question.tool:
-            yield _open_blocker(blocker.fact, question.tool)
+def _blockers(question: Question) -> Iterator[Finding]:
+    caller = (question.tool, question.session_id)
+    for blocker in concerning(question.state, caller, question.now_ms):
+        found = _open_blocker(blocker.fact, question.tool)
+        is_own = blocker.fact.tool == question.tool
+        yield found if is_own else found._replace(hint=f"rally show {found.fact_id}")
 
 
 def _open_blocker(fact: Fact, tool: str) -> Finding:
@@ -94,7 +96,7 @@ def check_ci(state: RoomState, now_ms: int, bare_artifacts: Iterable[Fact]) -> l
         Finding(
             "lapsed-claim",
             WARN,
-            f"{claim.tool}'s lease lapsed at {to_rfc3339(claim.expires_ms)}",
+            f"{claim.tool}'s lease on {leases.told(claim)} lapsed at {to_rfc3339(claim.expires_ms)}",
             path=claim.paths[0] if claim.paths else None,
             fact_id=claim.claim_id,
             owner=claim.tool,
@@ -121,9 +123,9 @@ def _with_evidence(artifact: Fact) -> str:
     """The commands that say an artifact again, with evidence, and withdraw the bare one."""
     fields = ("run", "step", "uri")
     named = "".join(
-        f" --{name} {quote(artifact.doc[name])}" for name in fields if artifact.get(name)
+        f" --{name} {word(artifact.doc[name])}" for name in fields if artifact.get(name)
     )
-    subject = quote(artifact.get("subject", ""))
+    subject = word(artifact.get("subject", ""))
     return (
         f"rally say artifact --tool {artifact.tool} --subject {subject}{named} "
         f"--evidence 'make test: passed' && rally say retract --tool {artifact.tool} "

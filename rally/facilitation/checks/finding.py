@@ -27,7 +27,7 @@ FINDING_CODES: dict[str, str] = {
     "shared-claim": "warn: others hold the path in shared mode",
     "owned-active-claim": "stop: the caller still holds a claim",
     "open-handoff": "warn: a handoff to the caller is open",
-    "open-blocker": "warn: a blocker is open",
+    "open-blocker": "warn: a blocker that concerns the caller is open",
     "overdue-handoff": "warn: nobody has answered a handoff in time",
     "artifact-without-evidence": "warn: an artifact names no evidence",
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Any
 
-from rally.facilitation.decide.context import Context, Decision
+from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
 from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Claim
 from rally.facilitation.state.leases import Holding
+from rally.facilitation.state.rules import is_person
 from rally.model.clock import to_rfc3339
 from rally.model.durations import format_duration
 from rally.model.errors import Refused, UsageError
+from rally.model.shell import word
 
 
 def claim(context: Context, asked: Asked) -> Decision:
@@ -24,9 +25,8 @@ def claim(context: Context, asked: Asked) -> Decision:
     wanted = wanted_claim(context, asked)
     blocking = leases.conflicts(context.state, wanted, now_ms=context.now_ms)
     if blocking:
-        raise conflict(wanted, blocking)
+        raise conflict(wanted, blocking, context.now_ms, _wished(asked))
     content = context.begin(asked)
-    content.setdefault("mode", "exclusive")
     return grant(context, content, asked.options.get("ttl_ms", TTL_MS_DEFAULT), position=0)
 
 
@@ -63,19 +63,25 @@ def wanted_claim(context: Context, asked: Asked) -> Claim:
     )
 
 
-def conflict(wanted: Claim, blocking: list[Holding]) -> Refused:
-    """The refusal of a claim, naming holder, lease and the honest ways forward."""
+def conflict(
+    wanted: Claim, blocking: list[Holding], now_ms: int, wished: list[tuple[str, str]]
+) -> Refused:
+    """The refusal of a claim, naming holder, lease and the honest ways forward.
+
+    Args:
+        wished: flags of the caller's beside those that say what is to be held.
+    """
     first = blocking[0]
     others = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
-    until = to_rfc3339(first.claim.expires_ms)
     owner = first.claim.tool
     if owner == wanted.tool:
         owner += f" in its session {first.claim.session_id}"
+    held_until = leases.held_until(first, now_ms)
     return Refused(
         "claim-conflict",
-        f"{first.asked} is claimed by {owner} as {first.held} until {until}{others}",
+        f"{first.asked} is claimed by {owner}{held_until}{others}",
         hint=(
-            f"rally say claim --tool {wanted.tool} {_asked_for(wanted)} --wait 5m"
+            f"rally say claim --tool {wanted.tool} {_asked_for(wanted, wished)} --wait 5m"
             if first.what != "step"
             else f"rally next --tool {wanted.tool}"
         ),
@@ -83,7 +89,14 @@ def conflict(wanted: Claim, blocking: list[Holding]) -> Refused:
     )
 
 
-def _asked_for(wanted: Claim) -> str:
+def _wished(asked: Asked) -> list[tuple[str, str]]:
+    """What the claim was to be for, and for how long, as far as the caller said so."""
+    subject, ttl_ms = asked.content.get("subject"), asked.options.get("ttl_ms")
+    flags = [("ttl", format_duration(ttl_ms))] if ttl_ms else []
+    return flags + ([("subject", subject)] if subject else [])
+
+
+def _asked_for(wanted: Claim, wished: list[tuple[str, str]]) -> str:
     """The flags that ask for all of a claim again; part of it would be granted and be too little."""
     flags = [("path", path) for path in wanted.paths]
     flags += [("resource", resource) for resource in wanted.resources]
@@ -91,25 +104,25 @@ def _asked_for(wanted: Claim) -> str:
     flags += [("step", wanted.step)] if wanted.step else []
     flags += [("mode", "shared")] if wanted.shared else []
     flags += [("session-id", wanted.session_id)] if wanted.session_id else []
-    return " ".join(f"--{name} {quote(value)}" for name, value in flags)
+    return " ".join(f"--{name} {word(value)}" for name, value in [*flags, *wished])
 
 
 def describe(holding: Holding) -> dict[str, Any]:
-    """One entry of `details.conflicts` (contract C3)."""
+    """One entry of `details.conflicts` (contract C3): every key that it names, null if empty."""
     claim = holding.claim
     entry: dict[str, Any] = {
+        "path": None,
         holding.what: holding.asked,
         "held": holding.held,
         "owner": claim.tool,
         "claim_id": claim.claim_id,
         "since": to_rfc3339(claim.since_ms),
         "lease_expires_at": to_rfc3339(claim.expires_ms),
+        "subject": claim.fact.get("subject"),
         "mode": "shared" if claim.shared else "exclusive",
     }
     if claim.session_id:
         entry["session_id"] = claim.session_id
-    if subject := claim.fact.get("subject"):
-        entry["subject"] = subject
     return entry
 
 
@@ -117,17 +130,14 @@ def renew(context: Context, asked: Asked) -> Decision:
     """Extend all of the caller's leases, lapsed ones that nobody took over included.
 
     A lapsed claim that is still here was taken over by nobody, so extending it harms nobody; its fence
-    stays.
-
-    Raises:
-        UsageError: `nothing-to-release`, when the caller holds no claim.
+    stays. A renew requires nothing, so one that finds no lease is a warning.
     """
+    decision = Decision([context.begin(asked)])
     if not leases.own_claims(context.state, asked.tool, asked.session_id):
-        raise UsageError(
-            "nothing-to-release", f"{asked.tool} holds no claim to renew",
-            hint=f"rally say claim --tool {asked.tool} --path src/app.py",
-        )  # fmt: skip
-    return Decision([context.begin(asked)])
+        decision.warnings.append(
+            warning("nothing-to-renew", f"{asked.tool} holds no claim; no lease was extended")
+        )
+    return decision
 
 
 def renewal(context: Context, tool: str, session_id: str | None) -> dict[str, Any] | None:
@@ -148,11 +158,12 @@ def release(context: Context, asked: Asked) -> Decision:
     if "ref" not in asked.content:
         if asked.options.get("force"):
             raise _force_needs_ref(context, asked)
-        if not leases.own_overlapping(
+        own = leases.own_overlapping(
             context.state, asked.tool, asked.session_id, asked.content["paths"]
-        ):
+        )
+        if not own:
             raise nothing_to_release(context, asked)
-        return Decision([content])
+        return Decision([content], ends=own)
     fact = context.known_kind(asked.content["ref"], "--ref", ("claim",))
     content.pop("paths", None)
     held = context.state.claims.get(fact.event_id)
@@ -161,7 +172,7 @@ def release(context: Context, asked: Asked) -> Decision:
     forced = authorise_end(context, asked, held)
     if forced:
         content["data"] = {**content.get("data", {}), "forced": True}
-    return Decision([content])
+    return Decision([content], ends=[held])
 
 
 def _force_needs_ref(context: Context, asked: Asked) -> UsageError:
@@ -177,7 +188,7 @@ def _force_needs_ref(context: Context, asked: Asked) -> UsageError:
         + (f"; held by {listed}" if held else ""),
         hint=f"{release_own} --ref {held[0].claim_id} --force --reason 'why'"
         if held
-        else f"{release_own} --path {quote(asked.content['paths'][0])}",
+        else f"{release_own} --path {word(asked.content['paths'][0])}",
         details={"missing": ["ref"], "claims": [one.claim_id for one in held]},
     )
 
@@ -222,13 +233,17 @@ def authorise_end(context: Context, asked: Asked, held: Claim) -> bool:
 
 def may_force(context: Context, tool: str) -> bool:
     """The holder of the lead's seat, or a person: the tool ids `human`, `human:…` and `human/…`."""
-    lead = context.state.lead
-    return (lead is not None and lead.tool == tool) or is_person(tool)
+    return context.state.is_led_by(tool) or is_person(tool)
 
 
-def is_person(tool: str) -> bool:
-    """Whether a tool id stands for a person; a convention that the ledger records, not a proof."""
-    return tool == "human" or tool.startswith(("human:", "human/"))
+def _held_by_others(context: Context, asked: Asked) -> str:
+    """Whose the paths are that somebody wanted to let go of."""
+    for one in leases.overlaps(context.state, paths=asked.content.get("paths", ())):
+        if leases.binds(one.claim, context.now_ms) and not leases.owns(
+            one.claim, asked.tool, asked.session_id
+        ):
+            return f"; {one.held} is held by {one.claim.tool} ({one.claim.claim_id})"
+    return ""
 
 
 def nothing_to_release(context: Context, asked: Asked) -> UsageError:
@@ -244,7 +259,8 @@ def nothing_to_release(context: Context, asked: Asked) -> UsageError:
     what = asked.content.get("ref") or " ".join(asked.content.get("paths", ["that step"]))
     return UsageError(
         "nothing-to-release",
-        f"no open claim of {asked.tool} matches {what}; it holds {listed or 'no claim'}",
+        f"no open claim of {asked.tool} matches {what}; it holds {listed or 'no claim'}"
+        + _held_by_others(context, asked),
         hint=f"rally say release --tool {asked.tool} --ref {held[0].claim_id}" if held
         else f"rally room --tool {asked.tool}",
         details={"open_claims": open_claims},

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rally.facilitation.intake import Asked
+from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
+from rally.facilitation.state.entities import Claim
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import to_rfc3339
+from rally.model.durations import format_duration
 from rally.model.errors import UsageError
 from rally.model.fact import Fact
 
@@ -22,11 +24,13 @@ class Decision:
         contents: the fields of each fact, without seq, prev and hash.
         fence: the fence that the caller got, where the decision granted a claim.
         warnings: what the caller should know beside it (contract O1).
+        ends: the claims that the facts end.
     """
 
     contents: list[dict[str, Any]]
     fence: int | None = None
     warnings: list[dict[str, str]] = field(default_factory=list)
+    ends: list[Claim] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,10 +60,26 @@ class Context:
         return content
 
     def begin(self, asked: Asked) -> dict[str, Any]:
-        """The fact that was asked for, as far as it needs no decision; a `ref` by seq becomes an id."""
+        """The fact that was asked for, as far as it needs no decision.
+
+        What was left out has its default, and an id that was given as a seq is the event id.
+        """
         content = {**self.base(asked.kind, asked.tool, asked.session_id), **asked.content}
-        if "ref" in content and (fact := self.past.fact(content["ref"])) is not None:
-            content["ref"] = fact.event_id
+        for name in ("ref", "claim"):
+            if name in content and (fact := self.past.fact(content[name])) is not None:
+                content[name] = fact.event_id
+        match asked.kind:
+            case "claim":
+                content.setdefault("mode", "exclusive")
+                content["ttl"] = format_duration(asked.options.get("ttl_ms", TTL_MS_DEFAULT))
+            case "handoff":
+                content.setdefault("intent", "work")
+                if ack_within_ms := asked.options.get("ack_within_ms"):
+                    content["ack_by"] = to_rfc3339(self.now_ms + ack_within_ms)
+            case "decision":
+                content.setdefault("status", "binding")
+            case _:
+                pass
         return content
 
     def known(self, asked_id: str, flag: str, *, durable: bool = False) -> Fact:

@@ -8,7 +8,7 @@ from rally.facilitation.decide import claims
 from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import Asked
 from rally.facilitation.state import leases
-from rally.facilitation.state.entities import Handoff
+from rally.facilitation.state.rules import closed_by, handoff_of
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused, UsageError
 from rally.model.fact import Fact
@@ -22,12 +22,8 @@ def handoff(context: Context, asked: Asked) -> Decision:
         Refused: `not-owner`.
     """
     content = context.begin(asked)
-    content.setdefault("intent", "work")
-    if ack_within_ms := asked.options.get("ack_within_ms"):
-        content["ack_by"] = to_rfc3339(context.now_ms + ack_within_ms)
     if "claim" in content:
-        fact = context.known_kind(content["claim"], "--claim", ("claim",))
-        content["claim"] = fact.event_id
+        fact = context.known_kind(asked.content["claim"], "--claim", ("claim",))
         held = context.state.claims.get(fact.event_id)
         if held is None:
             raise Refused(
@@ -61,7 +57,7 @@ def receipt(context: Context, asked: Asked) -> Decision:
     content = context.begin(asked)
     _check_addressee(context, asked, fact)
     open_handoff = context.state.handoffs.get(fact.event_id)
-    if fact.kind == "handoff" and open_handoff is None:
+    if fact.kind == "handoff" and open_handoff is None and not _is_only_done(context, fact):
         raise already_closed(fact)
     decision = Decision([content])
     offered = fact.get("claim")
@@ -73,8 +69,8 @@ def receipt(context: Context, asked: Asked) -> Decision:
 def _check_addressee(context: Context, asked: Asked, fact: Fact) -> None:
     target = fact.get("target")
     if target == "all":
-        open_handoff = context.state.handoffs.get(fact.event_id)
-        if open_handoff is not None and asked.tool in open_handoff.receipts:
+        said = context.past.answers_to(fact.event_id)
+        if any(one.kind == "receipt" and one.tool == asked.tool for one in said):
             raise Refused(
                 "not-target", f"{asked.tool} has answered {fact.event_id} before; once each",
                 hint=f"rally show {fact.event_id}",
@@ -86,6 +82,20 @@ def _check_addressee(context: Context, asked: Asked, fact: Fact) -> None:
             hint=f"rally inbox --tool {asked.tool}",
             details={"target": target},
         )
+
+
+def _is_only_done(context: Context, fact: Fact) -> bool:
+    """Whether a handoff to `all` is closed by nothing but a `done`: it takes the word of nobody else,
+    so the others may still give their answer, once each."""
+    if fact.get("target") != "all":
+        return False
+    handoff = handoff_of(fact)
+    closing = [
+        one
+        for one in context.past.answers_to(fact.event_id)
+        if one.withdraws or closed_by(handoff, one)
+    ]
+    return bool(closing) and all(one.kind == "receipt" for one in closing)
 
 
 def _move_claim(context: Context, decision: Decision, offer: Fact, claim_id: str) -> None:
@@ -182,6 +192,7 @@ def artifact(context: Context, asked: Asked) -> Decision:
             if name in content:
                 ending[name] = content[name]
         decision.contents.append(ending)
+    decision.ends = held
     return decision
 
 
@@ -192,7 +203,7 @@ def decision(context: Context, asked: Asked) -> Decision:
         UsageError: `bad-value`, `unknown-id`, `wrong-kind`.
     """
     content = context.begin(asked)
-    status = content.setdefault("status", "binding")
+    status = content["status"]
     if status not in ("binding", "advisory"):
         raise UsageError(
             "bad-value", f"--status is {status!a}; a decision is binding or advisory",
@@ -248,11 +259,3 @@ def retraction(context: Context, asked: Asked, fact: Fact) -> dict[str, Any]:
         if name not in content and name in fact.doc:
             content[name] = fact.doc[name]
     return content
-
-
-def open_for(handoff: Handoff, tool: str) -> bool:
-    """Whether an open handoff still asks something of this tool (inbox, next, enter, checks)."""
-    target = handoff.fact.doc["target"]
-    if target == "all":
-        return handoff.fact.tool != tool and tool not in handoff.receipts
-    return bool(target == tool)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from rally.facilitation.decide.context import Context, Decision
 from rally.facilitation.intake import Asked
 from rally.model.errors import Refused
+from rally.model.shell import word
 
 
 def remember(context: Context, asked: Asked) -> Decision:
@@ -27,6 +26,6 @@ def remember(context: Context, asked: Asked) -> Decision:
     raise Refused(
         "version-conflict",
         f"{key!a} has version {version}{author}; --if-version was {expected}",
-        hint=f"rally memory get {quote(key)}",
+        hint=f"rally memory get {word(key)}",
         details={"key": key, "version": version, "author": current.tool if current else None},
     )

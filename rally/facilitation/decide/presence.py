@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rally.facilitation.decide.claims import is_person
 from rally.facilitation.decide.context import Context, Decision, warning
 from rally.facilitation.intake import Asked
+from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Lead
+from rally.facilitation.state.rules import is_person
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused
 
@@ -34,7 +35,8 @@ def enter(context: Context, asked: Asked) -> Decision:
 
 def leave(context: Context, asked: Asked) -> Decision:
     """Out of the room: own claims and standbys end when the fact is folded."""
-    return Decision([context.begin(asked)])
+    own = leases.own_claims(context.state, asked.tool, asked.session_id)
+    return Decision([context.begin(asked)], ends=own)
 
 
 def lead(context: Context, asked: Asked) -> Decision:
@@ -62,13 +64,12 @@ def lead(context: Context, asked: Asked) -> Decision:
         raise Refused(
             "not-lead",
             f"{asked.tool} does not hold the lead's seat; {holder or 'nobody'} does",
-            hint=f"rally lead take --tool {asked.tool}",
+            hint="rally lead" if holder else f"rally lead take --tool {asked.tool}",
             details={"holder": holder},
         )
     decision = Decision([context.begin(asked)])
     target = asked.content.get("target")
-    present = context.state.tools.get(target) if target else None
-    if target and (present is None or not present.present):
+    if target and not context.state.is_present(target):
         decision.warnings.append(
             warning(
                 "not-entered", f"{target} is not in the room; nobody may sit on the lead's seat"

@@ -6,18 +6,20 @@ task again, word for word, answers the first fact; another one under the same id
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context
 from rally.facilitation.intake import Asked
 from rally.model.errors import Refused, UsageError
 from rally.model.fact import Fact
+from rally.model.shell import word
 
 # What two registrations of the same task share.
 _SAME = ("subject", "summary", "paths", "parent_steps", "thread", "data")
+# Those that a descriptor calls otherwise.
+_WORDS = {"subject": "intent", "summary": "intent", "paths": "owns", "parent_steps": "depends_on"}
 
 
 class LookAgainError(Exception):
@@ -75,8 +77,7 @@ def register(
             _check_no_circle(context, asked)
             registration.contents.append(context.begin(asked))
             continue
-        differs = [name for name in _SAME if fact.get(name) != asked.content.get(name)]
-        if differs:
+        if differs := _differing(fact.doc, asked.content):
             raise _task_exists(fact, asked, differs)
         registration.known[step] = fact
     return registration
@@ -124,7 +125,7 @@ def _check_no_circle(context: Context, asked: Asked) -> None:
         if trail[-1] == step:
             raise UsageError(
                 "bad-value", f"tasks would wait for each other: {' → '.join(trail)}",
-                hint=f"rally task list --run {quote(run.run_id)}", details={"cycle": trail},
+                hint=f"rally task list --run {word(run.run_id)}", details={"cycle": trail},
             )  # fmt: skip
         task = run.tasks.get(trail[-1])
         # What has landed waits for nothing, and may or may not be forgotten.
@@ -133,11 +134,22 @@ def _check_no_circle(context: Context, asked: Asked) -> None:
             trails += [[*trail, parent] for parent in task.depends_on]
 
 
+def _differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """In what two registrations differ, in the words of a descriptor."""
+    differs = [_WORDS.get(name, name) for name in _SAME if known.get(name) != wanted.get(name)]
+    if "data" in differs:
+        mine, theirs = known.get("data") or {}, wanted.get("data") or {}
+        inner = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+        differs.remove("data")
+        differs += ["owns" if name == "read_only" else name for name in inner]
+    return list(dict.fromkeys(differs))
+
+
 def _task_exists(known: Fact, asked: Asked, differs: list[str]) -> Refused:
     run, step = asked.content["run"], asked.content["step"]
     return Refused(
         "task-exists", f"run {run} has task {step} already, with other {' and '.join(differs)}",
-        hint=f"rally task list --run {quote(run)}",
+        hint=f"rally task list --run {word(run)}",
         details={"fact_id": known.event_id, "seq": known.seq, "differs": differs},
     )  # fmt: skip
 

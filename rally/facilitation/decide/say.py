@@ -10,10 +10,9 @@ from typing import Any
 
 from rally.facilitation.decide import claims, dialogue, presence, standbys
 from rally.facilitation.decide.context import Context, Decision, warning
-from rally.facilitation.intake import TTL_MS_DEFAULT, Asked
+from rally.facilitation.intake import Asked
 from rally.facilitation.state import leases
-from rally.model.clock import from_rfc3339, to_rfc3339
-from rally.model.durations import format_duration
+from rally.model.clock import from_rfc3339
 from rally.model.errors import Refused
 from rally.model.fact import Fact
 
@@ -56,16 +55,15 @@ def decide(context: Context, asked: Asked) -> Decision:
         flag = "--ref-standby" if asked.kind == "wake" else "--ref"
         context.known(asked.content["ref"], flag)
     decision = DECIDERS[asked.kind](context, asked)
-    if asked.kind not in ("enter", "leave", "lead", "mission"):
-        known = context.state.tools.get(asked.tool)
-        if known is None or not known.present:
-            decision.warnings.append(
-                warning(
-                    "not-entered",
-                    f"{asked.tool} has not entered the room; it is recorded and not counted as present "
-                    f"(rally enter --tool {asked.tool})",
-                )
+    comes_or_goes = asked.kind in ("enter", "leave", "lead", "mission")
+    if not comes_or_goes and not context.state.is_present(asked.tool):
+        decision.warnings.append(
+            warning(
+                "not-entered",
+                f"{asked.tool} has not entered the room; it is recorded and not counted as present "
+                f"(rally enter --tool {asked.tool})",
             )
+        )
     return decision
 
 
@@ -145,24 +143,8 @@ def as_stored(context: Context, asked: Asked) -> dict[str, Any]:
     if asked.kind == "retract":  # deciding it anew would say that it is withdrawn already
         return dialogue.retraction(context, asked, context.known(asked.content["ref"], "--ref"))
     content = context.begin(asked)
-    options = asked.options
-    if "claim" in content and (fact := context.past.fact(content["claim"])) is not None:
-        content["claim"] = fact.event_id
-    match asked.kind:
-        case "claim":
-            content.setdefault("mode", "exclusive")
-            ttl_ms = options.get("ttl_ms", TTL_MS_DEFAULT)
-            content["ttl"] = format_duration(ttl_ms)
-        case "handoff":
-            content.setdefault("intent", "work")
-            if ack_within_ms := options.get("ack_within_ms"):
-                content["ack_by"] = to_rfc3339(context.now_ms + ack_within_ms)
-        case "decision":
-            content.setdefault("status", "binding")
-        case "release" if "ref" in content:
-            content.pop("paths", None)
-            if options.get("force"):
-                content["data"] = {**content.get("data", {}), "forced": True}
-        case _:
-            pass
+    if asked.kind == "release" and "ref" in content:
+        content.pop("paths", None)
+        if asked.options.get("force"):
+            content["data"] = {**content.get("data", {}), "forced": True}
     return content

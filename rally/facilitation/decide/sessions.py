@@ -7,7 +7,6 @@ each gets another; what it then did, it tells afterwards. Whether the agent live
 from __future__ import annotations
 
 from collections.abc import Collection
-from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context, Decision
@@ -17,6 +16,7 @@ from rally.facilitation.state.leases import binds
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused
+from rally.model.shell import word
 
 # How a session may end: by `stop`; let go, its pane lives on; found gone; never came to life.
 ENDINGS = ("stopped", "released", "gone", "failed")
@@ -40,10 +40,7 @@ def free_name(state: RoomState, agent: str, now_ms: int, *, avoid: Collection[st
 
 
 def _means_somebody(state: RoomState, name: str, now_ms: int) -> bool:
-    if name in state.sessions:
-        return True
-    presence = state.tools.get(name)
-    if presence is not None and presence.present:
+    if name in state.sessions or state.is_present(name):
         return True
     return any(binds(state.claims[one], now_ms) for one in state.claims_by_tool.get(name, ()))
 
@@ -78,7 +75,7 @@ def _check_pane(state: RoomState, data: dict[str, Any]) -> None:
             raise Refused(
                 "pane-taken",
                 f"pane {data['pane']} belongs to session {session.fact.doc['subject']}",
-                hint=f"rally stop {quote(session.fact.doc['subject'])} --forget",
+                hint=f"rally stop {word(session.fact.doc['subject'])} --forget",
                 details={"session": session.fact.doc["subject"], "pane": data["pane"]},
             )
 
@@ -128,6 +125,6 @@ def _taken(session: ManagedSession) -> Refused:
     return Refused(
         "name-taken",
         f"{name} is a session of {tool} since {to_rfc3339(fact.created_ms)}",
-        hint=f"rally stop {quote(name)}",
+        hint=f"rally stop {word(name)}",
         details={"session": name, "session_id": fact.event_id, "tool": tool},
     )

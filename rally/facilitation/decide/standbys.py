@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from rally.facilitation.decide.context import Context, Decision
 from rally.facilitation.intake import Asked
 from rally.model.clock import to_rfc3339
-from rally.model.durations import parse_instant_ms
+from rally.model.durations import DURATION_MS_MAX, parse_instant_ms
 from rally.model.errors import Refused, UsageError
-
-WAKE_AFTER_MS_MAX = 36_500 * 86_400_000
+from rally.model.shell import word
 
 
 def standby(context: Context, asked: Asked) -> Decision:
@@ -23,7 +20,7 @@ def standby(context: Context, asked: Asked) -> Decision:
     content = context.begin(asked)
     if (wake_after := asked.options.get("wake_after")) is not None:
         wake_ms = parse_instant_ms(wake_after, context.now_ms, name="--wake-after")
-        if not 0 <= wake_ms <= context.now_ms + WAKE_AFTER_MS_MAX:
+        if not 0 <= wake_ms <= context.now_ms + DURATION_MS_MAX:
             raise UsageError(
                 "bad-time", f"--wake-after is out of range: {wake_after!a}", hint="+30m"
             )
@@ -44,9 +41,12 @@ def settle_condition(context: Context, condition: str, run: str | None) -> str:
     """
     form, _, rest = condition.partition(":")
     if form == "step" and not run:
+        named, slash, step = rest.partition("/")  # a step as the room prints it: run/step
+        hint = f"--run {word(named)} --until {word(f'step:{step}')}"
         raise UsageError(
             "missing-field", f"--until {condition} needs --run",
-            hint=f"--run RUN --until {quote(condition)}", details={"missing": ["run"]},
+            hint=hint if slash else f"--run RUN --until {word(condition)}",
+            details={"missing": ["run"]},
         )  # fmt: skip
     if form == "fact":
         return f"fact:{context.known(rest, '--until').event_id}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide import claims
@@ -16,6 +15,7 @@ from rally.facilitation.state.runs import Run
 from rally.model.clock import to_rfc3339
 from rally.model.errors import Refused, UsageError
 from rally.model.fact import Fact
+from rally.model.shell import word
 
 Caller = tuple[str, str | None]
 Dependents = Callable[[str], Iterable[str]]
@@ -30,10 +30,14 @@ def unmet(run: Run, task: Task) -> list[str]:
 
 def holder(state: RoomState, run_id: str, task_id: str, now_ms: int) -> str | None:
     """The tool whose live claim takes the step, if any."""
-    for claim_id in state.claims_by_step.get((run_id, task_id), ()):
-        if leases.binds(state.claims[claim_id], now_ms):
-            return state.claims[claim_id].tool
-    return None
+    claim = _hold(state, (run_id, task_id), now_ms)
+    return claim.tool if claim is not None else None
+
+
+def _hold(state: RoomState, step: tuple[str, str], now_ms: int) -> Claim | None:
+    """The live claim that takes a step, if any."""
+    claims_of_step = (state.claims[one] for one in state.claims_by_step.get(step, ()))
+    return next((one for one in claims_of_step if leases.binds(one, now_ms)), None)
 
 
 def blocker_of(state: RoomState, run_id: str, step: str) -> Fact | None:
@@ -87,15 +91,16 @@ def hindrances(
     """
     blocked = blocked_steps(state, run.run_id, run.landed, run.dependents)
     for task in run.open_tasks():
-        missing, held_by = unmet(run, task), holder(state, run.run_id, task.task_id, now_ms)
+        missing, held = unmet(run, task), _hold(state, (run.run_id, task.task_id), now_ms)
         fact, blocking = blocked.get(task.task_id), list[leases.Holding]()
-        if not (missing or held_by or fact):
+        if not (missing or held or fact):
             blocking = leases.conflicts(state, _wanted(task, caller, now_ms), now_ms=now_ms)
         yield {
             "task": task.task_id,
             "waits_for": missing,
             "unknown": [step for step in missing if step not in run.tasks],
-            "held_by": held_by,
+            "held_by": held.tool if held is not None else None,
+            "held_until": to_rfc3339(held.expires_ms) if held is not None else None,
             "blocked_by": show_blocker(fact) if fact is not None else None,
             "conflicts": [claims.describe(one) for one in blocking],
         }
@@ -167,13 +172,13 @@ def _claim_of(task: Task) -> dict[str, Any]:
 def _why(hindered: dict[str, Any]) -> str:
     task, blocker = hindered["task"], hindered["blocked_by"]
     if hindered["held_by"]:
-        return f"{task} is held by {hindered['held_by']}"
+        return f"{task} is held by {hindered['held_by']} until {hindered['held_until']}"
     if blocker is not None:
         return f"{task} is {blocked_why(task, blocker)}"
     if hindered["waits_for"]:
         return f"{task} waits for {_listed(hindered)}"
     first = hindered["conflicts"][0]
-    return f"{task} needs what {first['owner']} holds"
+    return f"{task} needs what {first['owner']} holds until {first['lease_expires_at']}"
 
 
 def _listed(hindered: dict[str, Any]) -> str:
@@ -200,14 +205,14 @@ def nothing_ready(run_id: str, waits: list[dict[str, Any]], why: str = "") -> Re
     why = why or "; ".join(map(_why, waits[:_TOLD_MAX])) + more
     return Refused(
         "nothing-ready", f"no task of run {run_id} can be taken now: {why}",
-        hint=f"rally dag --run {quote(run_id)}", details={"waiting": waits},
+        hint=f"rally dag --run {word(run_id)}", details={"waiting": waits},
     )  # fmt: skip
 
 
 def _no_open_task(run_id: str, task_id: str) -> UsageError:
     return UsageError(
         "unknown-task", f"run {run_id} has no open task {task_id}",
-        hint=f"rally task list --run {quote(run_id)}",
+        hint=f"rally task list --run {word(run_id)}",
     )  # fmt: skip
 
 
@@ -254,10 +259,19 @@ def _own_holds(context: Context, asked: Asked) -> list[Claim]:
     run = context.state.runs.get(run_id)
     if run is None or task_id not in run.tasks:
         raise _no_open_task(run_id, task_id)
-    held_by = [h.claim for h in leases.overlaps(context.state, step=(run_id, task_id))]
-    owner = held_by[0].tool if held_by else None
-    until = f" until {to_rfc3339(held_by[0].expires_ms)}" if held_by else ""
+    claim = _hold(context.state, (run_id, task_id), context.now_ms)
+    take = f"rally task take --run {word(run_id)} --tool {asked.tool}"
+    if claim is None:
+        raise Refused(
+            "not-owner", f"{asked.tool} does not hold {task_id}; nobody does",
+            hint=f"{take} --id {word(task_id)}", details={"owner": None},
+        )  # fmt: skip
+    holder, caller = claim.tool, asked.tool
+    if holder == caller:
+        holder += f" in its session {claim.session_id}"
+        caller += f" in its session {asked.session_id}"
     raise Refused(
-        "not-owner", f"{asked.tool} does not hold {task_id}; {owner or 'nobody'} does{until}",
-        hint=f"rally task take --run {quote(run_id)} --tool {asked.tool}", details={"owner": owner},
+        "not-owner",
+        f"{caller} does not hold {task_id}; {holder} does until {to_rfc3339(claim.expires_ms)}",
+        hint=take, details={"owner": claim.tool},
     )  # fmt: skip

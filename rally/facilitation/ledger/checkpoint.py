@@ -10,7 +10,6 @@ without `digest`, a line end, and the payload.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from rally.facilitation.files import write_whole
 from rally.facilitation.ledger.folder import folder_lock
 from rally.model.errors import Failure
 
@@ -91,22 +91,14 @@ def save(
         "bytes": len(payload),
     }
     header["digest"] = _digest(header, payload)
-    saving = folder / _SAVING_NAME
+    saving = folder / _SAVING_NAME  # only whoever holds the lock uses it
     try:
-        # Whoever holds the lock is the only one that uses this name, so what a killed process left
-        # there is simply overwritten.
         with folder_lock(folder, wait=False) as alone:
             if not alone:
                 return False
-            try:
-                handle = os.open(saving, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(orjson.dumps(header) + b"\n")
-                    file.write(payload)
-                saving.replace(folder / CHECKPOINT_NAME)
-            except OSError:
-                saving.unlink(missing_ok=True)
-                return False
+            line = orjson.dumps(header) + b"\n"
+            file = folder / CHECKPOINT_NAME
+            write_whole(file, line, payload, partial=saving, is_durable=False)
     except (Failure, OSError):
         return False
     return True

@@ -16,8 +16,9 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+from rally.facilitation.files import sync_folder
 from rally.facilitation.ledger.failures import as_failure
-from rally.facilitation.ledger.folder import folder_lock, sync_folder
+from rally.facilitation.ledger.folder import folder_lock
 
 # "raly", so that file(1) and rally itself can tell a ledger from any other SQLite file.
 APPLICATION_ID = 0x72616C79

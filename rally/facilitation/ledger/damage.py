@@ -12,11 +12,11 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from shlex import quote
 
 from rally.facilitation.ledger.connection import open_connection
-from rally.facilitation.ledger.verify import follow_chain
+from rally.facilitation.ledger.verify import VerifyReport, follow_chain
 from rally.model.errors import Failure
+from rally.model.shell import word
 
 _ASIDE = "damaged"
 # Following the chain takes some five seconds for a million facts, and somebody waits for an error.
@@ -27,15 +27,23 @@ async def add_way_out(failure: Failure) -> None:
     """Have an error about a damaged ledger name what is still whole, and how to set it aside.
 
     Args:
-        failure: of code `corrupt-ledger`, changed in place; `details.file` names the ledger.
+        failure: changed in place where it is of code `corrupt-ledger`; `details.file` names the ledger.
     """
     file = failure.details.get("file")
-    if not file or "whole_to_seq" in failure.details:
+    if failure.code != "corrupt-ledger" or not file or "whole_to_seq" in failure.details:
         return
     whole = await asyncio.to_thread(whole_to_seq, Path(file))
     failure.message = f"{failure.message}; {still_whole(whole)}"
     failure.hint = set_aside_command(file)
     failure.details = {**failure.details, "whole_to_seq": whole}
+
+
+def told(report: VerifyReport) -> str:
+    """What verifying found to be damaged, and how far the history is whole, in a line."""
+    problem = report.first_problem
+    assert problem is not None
+    where = "" if problem.seq is None else f"fact {problem.seq}: "
+    return f"{report.file} is damaged: {where}{problem.what}; {still_whole(report.whole_until)}"
 
 
 def whole_to_seq(path: Path) -> int:
@@ -65,4 +73,4 @@ def set_aside_command(file: str | os.PathLike[str]) -> str:
     while os.path.lexists(aside):
         number += 1
         aside = folder / f"{_ASIDE}-{number}"
-    return f"mkdir {quote(str(aside))} && mv {quote(str(file))}* {quote(str(aside))}"
+    return f"mkdir {word(str(aside))} && mv {word(str(file))}* {word(str(aside))}"

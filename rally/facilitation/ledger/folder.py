@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rally.facilitation.files import sync_folder
 from rally.facilitation.ledger.failures import as_failure
-from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER
+from rally.facilitation.places import LEDGER_FILE, ROOM_FOLDER, ledger_file
 from rally.model.errors import Failure
+from rally.model.shell import word
 
 _IGNORE_ALL = b"*\n"
 _PAUSE_S = 0.005
@@ -27,6 +29,11 @@ def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     except OSError:
         return (0, 0)  # there, and unreadable: opening it will say why
     return (found.st_dev, found.st_ino)
+
+
+def has_room(root: str) -> bool:
+    """Whether there is a ledger under this root, readable or not."""
+    return file_identity(ledger_file(root)) is not None
 
 
 def check_room_folder(root: str | os.PathLike[str]) -> None:
@@ -53,11 +60,20 @@ def check_room_folder(root: str | os.PathLike[str]) -> None:
         )  # fmt: skip
 
 
+def room_gone(root: str) -> Failure:
+    """The failure to raise where a room was that is no longer there, or is another one."""
+    return Failure(
+        "room-gone", f"the room in {root} was removed or replaced",
+        hint=f"rally init --room {word(root)}",
+    )  # fmt: skip
+
+
 def prepare_room_folder(root: Path) -> Path:
     """Make `<root>/.rally` (0700), ignored by git through a file of its own, and answer its path.
 
     Repeating it, from any number of processes at once, does no harm, and completes what a killed
-    process began. What is there already is left as it is.
+    process began. A folder that holds a ledger already is left as it is; one that was made by hand
+    becomes private before the ledger is in it (contract R2).
 
     Raises:
         Failure: `unwritable`, `disk-full` or `unavailable`; a folder that this call made is gone
@@ -73,6 +89,9 @@ def prepare_room_folder(root: Path) -> Path:
                 raise Failure(
                     "unwritable", f"{folder} is not a folder", hint=f"move {folder} away"
                 ) from None
+            if not (folder / LEDGER_FILE).exists():  # made by hand, to say where the room is
+                with suppress(PermissionError):
+                    folder.chmod(0o700)
         else:
             made = True
             folder.chmod(0o700)  # mkdir lets the umask take away even the owner's bits
@@ -141,13 +160,3 @@ def _lock(handle: int, folder: Path, *, tries: int, must: bool) -> bool:
             hint="run the command again",
         )  # fmt: skip
     return False
-
-
-def sync_folder(folder: Path | str) -> None:
-    """Make the names in a folder durable, where the file system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

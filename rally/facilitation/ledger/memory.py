@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from rally.facilitation.ledger.port import EMPTY_HEAD, FactQuery, Head, HeadMoved
+from rally.facilitation.ledger.port import EMPTY_HEAD, FactQuery, Head, HeadMoved, is_seq
 from rally.model.errors import Failure
 from rally.model.fact import Fact
-
-_SEQ_DIGITS_MAX = 18
 
 
 class MemoryStore:
@@ -93,7 +91,7 @@ class MemoryLedger:
         """See `Ledger.by_id`."""
         found = {}
         for asked in ids:
-            if asked.isascii() and asked.isdigit() and len(asked) <= _SEQ_DIGITS_MAX:
+            if is_seq(asked):
                 seq = int(asked)
                 if 0 < seq <= len(self._store.facts):
                     found[asked] = self._store.facts[seq - 1]

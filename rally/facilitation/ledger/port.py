@@ -24,6 +24,15 @@ class Head(NamedTuple):
 EMPTY_HEAD = Head(0, GENESIS)
 
 
+# Nine digits more than any ledger has facts; a longer number is an id that does not exist.
+_SEQ_DIGITS_MAX = 18
+
+
+def is_seq(asked: str) -> bool:
+    """Whether an id is a seq in decimal digits, and no event id."""
+    return asked.isascii() and asked.isdigit() and len(asked) <= _SEQ_DIGITS_MAX
+
+
 class HeadMoved(Exception):
     """Somebody else appended first. Nothing was written."""
 

@@ -35,7 +35,7 @@ from rally.facilitation.ledger.connection import (
     open_connection,
 )
 from rally.facilitation.ledger.failures import as_failure, damaged, is_constraint
-from rally.facilitation.ledger.port import EMPTY_HEAD, FactQuery, Head, HeadMoved
+from rally.facilitation.ledger.port import EMPTY_HEAD, FactQuery, Head, HeadMoved, is_seq
 from rally.facilitation.ledger.selection import SEQ_MAX, bounds, count_sql, select_sql
 from rally.facilitation.ledger.soundness import (
     Sample,
@@ -50,7 +50,6 @@ from rally.model.fact import Fact, from_body
 
 # Decoding so many facts keeps the event loop for about a millisecond.
 CHUNK_FACTS = 256
-_SEQ_DIGITS_MAX = 18
 
 
 class SqliteLedger:
@@ -139,11 +138,7 @@ class SqliteLedger:
             raise await self._refusal(facts) from None
         # Asked after the commit: from then on a deletion comes after the acknowledgement.
         if self.is_replaced():
-            raise Failure(
-                "unavailable",
-                f"{self._path} was deleted or replaced while it was in use",
-                hint="run the command again",
-            )
+            raise self._gone()
         await self._see_to_soundness()
 
     async def _see_to_soundness(self) -> None:
@@ -198,7 +193,7 @@ class SqliteLedger:
     async def by_id(self, ids: Collection[str]) -> dict[str, Fact]:
         """See `Ledger.by_id`."""
         rows: list[Any] = []
-        seqs = {asked: int(asked) for asked in ids if _is_seq(asked)}
+        seqs = {asked: int(asked) for asked in ids if is_seq(asked)}
         named = [asked for asked in ids if asked not in seqs]
         if named:
             rows += await self._rows(self._writer, SQL["by_event_id"], {"ids": _json(named)})
@@ -323,12 +318,15 @@ class SqliteLedger:
         connection = open_connection(self._path, timeout_s=timeout_s)
         if connection.identity != self._identity:
             connection.close()
-            raise Failure(
-                "unavailable",
-                f"{self._path} was deleted or replaced while it was in use",
-                hint="run the command again",
-            )
+            raise self._gone()
         return connection
+
+    def _gone(self) -> Failure:
+        return Failure(
+            "unavailable",
+            f"{self._path} was deleted or replaced while it was in use",
+            hint="run the command again",
+        )
 
     def _glance_at_head(self) -> list[Any] | None:
         """The head's row, read at once in this thread; None when that needs waiting or fails."""
@@ -366,10 +364,6 @@ def _row(fact: Fact) -> tuple[Any, ...]:
         fact.seq, fact.event_id, fact.kind, fact.tool, get("run"), get("step"), get("ref"),
         get("key"), get("target"), fact.prev, fact.hash, fact.body,
     )  # fmt: skip
-
-
-def _is_seq(asked: str) -> bool:
-    return asked.isascii() and asked.isdigit() and len(asked) <= _SEQ_DIGITS_MAX
 
 
 def _json(values: list[Any]) -> str:

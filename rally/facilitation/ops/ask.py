@@ -1,4 +1,4 @@
-"""room, next, inbox, dag, wake-due, whoami: questions about now."""
+"""room, next, inbox, wake-due, whoami: questions about now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rally.facilitation.projections.show import show_claim, tool_status
 from rally.facilitation.projections.wake_due import next_due_ms, wake_due
 from rally.facilitation.state.leases import own_claims
 from rally.model.clock import to_rfc3339
-from rally.model.errors import UsageError
 from rally.model.fact import Fact
 from rally.model.text import check_identity, check_tool
 
@@ -32,7 +31,7 @@ def lens_of(ask: Ask) -> rooms.Lens:
         tool=tool or None,
         paths=ask.paths(),
         run=check_identity(run, "--run") if run else None,
-        since_seq=int(params.get("since") or 0),
+        since_seq=ask.seq("since") or 0,
         limit=ask.limit(LIST_LIMIT_DEFAULT),
     )
 
@@ -166,20 +165,8 @@ async def whoami(ask: Ask) -> Reply:
             data["tier"] = presence.tier
             data["status"] = tool_status(state, presence, now_ms)
             data["last_seen"] = to_rfc3339(presence.last_ms)
-        data["is_lead"] = state.lead is not None and state.lead.tool == caller[0]
+        data["is_lead"] = state.is_led_by(caller[0])
         data["claims"] = [show_claim(claim, now_ms) for claim in own_claims(state, *caller)]
         return data
 
     return Reply(await ask.service.read(look, renews=caller), [])
-
-
-async def dag(ask: Ask) -> Reply:
-    """The graph of one run (contract P5)."""
-    from rally.facilitation.projections.dag_live import dag_of_run
-
-    run = ask.params.get("run")
-    if not run:
-        raise UsageError("missing-field", "dag needs --run", hint="rally dag --run RUN")
-    check_identity(run, "--run")
-    data, warnings = await dag_of_run(ask.service, run)
-    return Reply(data, warnings)

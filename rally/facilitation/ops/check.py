@@ -8,6 +8,7 @@ from rally.facilitation.checks.finding import Finding, Question, allowed
 from rally.facilitation.decide.context import Context
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import LIST_LIMIT_DEFAULT, Ask, Reply
+from rally.facilitation.state import leases
 from rally.model.errors import UsageError
 from rally.model.text import check_identity
 
@@ -49,6 +50,8 @@ async def check(ask: Ask) -> Reply:
     if phase in _GIT_PHASES and not paths:
         # Nothing staged, nothing to say about paths: not the caller's mistake.
         findings = [finding for finding in findings if finding.code != "missing-path"]
+    if fence is not None:
+        findings = [await _with_claim(ask, one, fence) for one in findings]
     strict = bool(params.get("strict"))
     data = {
         "phase": phase,
@@ -59,6 +62,21 @@ async def check(ask: Ask) -> Reply:
         "findings": [finding.as_json() for finding in findings],
     }
     return Reply(data, warnings)
+
+
+async def _with_claim(ask: Ask, found: Finding, fence: int | None) -> Finding:
+    """A stale fence with the claim that it was of; that has ended, so only the ledger knows it."""
+    if found.code != "stale-fence":
+        return found
+    claim = (await ask.service.ledger.by_id([str(fence)])).get(str(fence))
+    if claim is None or claim.kind != "claim":
+        return found
+    found = found._replace(fact_id=claim.event_id, owner=claim.tool)
+    if leases.owns(claim, *ask.caller()):
+        return found
+    return found._replace(
+        message=f"the claim with fence {fence} was not the caller's but {claim.tool}'s"
+    )
 
 
 async def ci(ask: Ask) -> Reply:

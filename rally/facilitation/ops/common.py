@@ -10,7 +10,8 @@ from rally.facilitation.decide.context import Context, Decision
 from rally.facilitation.decide.say import decide
 from rally.facilitation.intake import Asked, check_caller
 from rally.facilitation.places import Place, canonical_path
-from rally.facilitation.service import RoomService, Said
+from rally.facilitation.said import Said
+from rally.facilitation.service import RoomService
 from rally.model.errors import UsageError
 from rally.model.paths import canonical_text
 from rally.model.text import check_tool
@@ -88,6 +89,19 @@ class Ask(NamedTuple):
                 for raw in self.params.get("paths") or ()
             )
         )
+
+    def seq(self, name: str) -> int | None:
+        """`--since` or `--until`: a place in the history.
+
+        Raises:
+            UsageError: `bad-value`, when it is negative.
+        """
+        seq = self.params.get(name)
+        if seq is not None and seq < 0:
+            raise UsageError(
+                "bad-value", f"--{name} is {seq}; a seq is 0 or more", hint="rally log"
+            )
+        return seq
 
     def limit(self, default: int) -> int:
         """`--limit`: 0 means all.

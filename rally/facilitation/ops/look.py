@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rally.facilitation.ledger.port import FactQuery
-from rally.facilitation.ops.common import Ask, Reply
-from rally.facilitation.projections.show import touches
+from rally.facilitation.ops.common import LIST_LIMIT_DEFAULT, Ask, Reply
 from rally.model.errors import UsageError
 from rally.model.fact import Fact
-from rally.model.text import check_encodable, check_identity, check_tool
-
-LOG_LIMIT_DEFAULT = 50
+from rally.model.kinds import KIND_BY_NAME
+from rally.model.paths import any_overlap
+from rally.model.text import check_encodable, check_identity, check_tool, nearest
 
 
 def log_query(ask: Ask) -> FactQuery:
@@ -30,26 +29,32 @@ def log_query(ask: Ask) -> FactQuery:
     paths = ask.paths()
     tests: list[Callable[[Fact], bool]] = []
     if paths:
-        tests.append(lambda fact: touches(fact.paths, paths))
+        tests.append(lambda fact: any_overlap(fact.paths, paths))
     if grep:
         needle = check_encodable(grep, "--grep").decode().casefold()
         tests.append(lambda fact: needle in _text_of(fact).casefold())
-    for name in ("since", "until"):
-        value = params.get(name)
-        if value is not None and value < 0:
-            raise UsageError(
-                "bad-value", f"--{name} is {value}; a seq is 0 or more", hint="rally log"
-            )
     return FactQuery(
         kinds=kinds,
         tool=tool or None,
         run=run or None,
-        since_seq=int(params.get("since") or 0),
-        until_seq=params.get("until"),
+        since_seq=ask.seq("since") or 0,
+        until_seq=ask.seq("until"),
         newest_first=True,
-        limit=ask.limit(LOG_LIMIT_DEFAULT) or None,
+        limit=ask.limit(LIST_LIMIT_DEFAULT) or None,
         where=(lambda fact: all(test(fact) for test in tests)) if tests else None,
     )
+
+
+def _check_known(kind: str) -> None:
+    """A kind of which there is no fact is there to be said, or misspelt."""
+    if kind not in KIND_BY_NAME:
+        near = nearest(kind, list(KIND_BY_NAME))
+        raise UsageError(
+            "unknown-kind",
+            f"unknown kind {kind!a}; the kinds are: {' '.join(KIND_BY_NAME)}",
+            hint=f"--kind {near or 'artifact'}",
+            details={"kinds": list(KIND_BY_NAME), "nearest": near},
+        )
 
 
 def _text_of(fact: Fact) -> str:
@@ -63,6 +68,9 @@ async def log(ask: Ask) -> Reply:
     """Facts in the order of the ledger, the newest `limit` of those that match."""
     query = log_query(ask)
     facts = await ask.service.ledger.select(query)
+    if not facts:  # facts of kinds that only a newer rally knows may be there
+        for kind in query.kinds:
+            _check_known(kind)
     head = await ask.service.ledger.head()
     data = {"head": head.seq, "facts": [fact.doc for fact in reversed(facts)], "count": len(facts)}
     return Reply(data, [])

@@ -9,7 +9,6 @@ Setting an empty text is setting an empty value; withdrawing the fact (`say retr
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Any
 
 import orjson
@@ -20,6 +19,7 @@ from rally.facilitation.ops.common import Ask, Params, Reply
 from rally.model.errors import UsageError
 from rally.model.fact import Fact
 from rally.model.kinds import SUMMARY_BYTES_MAX
+from rally.model.shell import word
 from rally.model.text import check_encodable, check_identity, nearest
 
 VALUE_BYTES_MAX = 60 * 1024
@@ -75,7 +75,7 @@ async def _get(ask: Ask) -> dict[str, Any]:
         near = nearest(key, keys)
         raise UsageError(
             "unknown-key", f"nothing is remembered under {key!a}",
-            hint=f"rally memory get {quote(near)}" if near else "rally memory list",
+            hint=f"rally memory get {word(near)}" if near else "rally memory list",
             details={"key": key, "nearest": near},
         )  # fmt: skip
     return show_value(found)

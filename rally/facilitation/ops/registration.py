@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from rally.facilitation.decide import registration as deciding
-from rally.facilitation.decide.context import Context
+from rally.facilitation.decide.context import Context, warning
 from rally.facilitation.decide.registration import History, LookAgainError, Registration
 from rally.facilitation.intake import Asked, admit, check_caller
 from rally.facilitation.ledger.port import FactQuery
@@ -85,7 +85,25 @@ async def add(ask: Ask) -> Reply:
     assert done is not None
     fact = facts[0] if facts else done.known[asked.content["step"]]
     data = {"action": "add", "task": show_task(fact), "fact": fact.doc, "replayed": not facts}
+    for step in await _strangers(ask.service, fact):
+        told = f"run {fact.run} has no task {step} yet; {fact.step} waits until one has landed"
+        warnings.append(warning("unknown-dependency", told))
     return Reply(data, warnings)
+
+
+async def _strangers(service: RoomService, task: Fact) -> list[str]:
+    """What a task depends on and nobody has registered or landed: it may be a slip of the pen."""
+    run_id = task.run or ""
+    run = service.state.runs.get(run_id)
+    known = {*run.tasks, *run.landed} if run is not None else set()
+    asked = [step for step in task.doc.get("parent_steps", ()) if step not in known]
+    landed = await service.ledger.landings([(run_id, step) for step in asked])
+    strangers = []
+    for step in asked:
+        query = FactQuery(kinds=frozenset({"task"}), run=run_id, step=step, hide_retracted=True)
+        if not landed[run_id, step] and not await service.ledger.count(query):
+            strangers.append(step)
+    return strangers
 
 
 async def start(ask: Ask) -> Reply:
@@ -161,7 +179,7 @@ async def _history(service: RoomService, run_id: str) -> History:
     gone = await service.ledger.retracted([fact.event_id for fact in facts])
     known = History(head.seq)
     for fact in facts:
-        if fact.get("trust") == "untrusted":
+        if not fact.has_effect:
             continue
         if fact.kind == "run":
             known.run = known.run if fact.event_id in gone else fact
@@ -196,7 +214,7 @@ async def run_in_force(service: RoomService, run_id: str) -> Fact | None:
     """
     key = f"run:{run_id}"
     while found := (await service.ledger.by_key([key])).get(key):
-        counts = found.kind == "run" and found.get("trust") != "untrusted"
+        counts = found.kind == "run" and found.has_effect
         if counts and not await service.ledger.retracted([found.event_id]):
             return found
         key = f"run:{run_id}~{found.event_id}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rally.facilitation.decide.context import Context, warning
+from rally.facilitation.decide.context import warning
 from rally.facilitation.intake import Asked, admit
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.ops.wish import wish
 from rally.facilitation.projections.show import show_claim, show_lead, show_mission
-from rally.facilitation.service import Said
-from rally.facilitation.state.leases import own_claims
+from rally.facilitation.said import Said
 from rally.model.errors import UsageError
 from rally.model.text import check_tool
 
@@ -29,9 +28,17 @@ def said_json(said: Said) -> dict[str, Any]:
 
 
 async def say(ask: Ask) -> Reply:
-    """Write one fact (contract F3)."""
+    """Write one fact (contract F3); what lets go of the caller's claims says of which."""
     said = await ask.say(wish(ask.place, ask.params))
-    return Reply(said_json(said), said.warnings)
+    data = said_json(said)
+    if said.ended:
+        data["released"] = _released(ask, said)
+    return Reply(data, said.warnings)
+
+
+def _released(ask: Ask, said: Said) -> list[dict[str, Any]]:
+    now_ms = ask.service.clock.now_ms()
+    return [show_claim(claim, now_ms) for claim in said.ended]
 
 
 async def enter(ask: Ask) -> Reply:
@@ -76,17 +83,8 @@ async def enter(ask: Ask) -> Reply:
 async def leave(ask: Ask) -> Reply:
     """Leave: claims and standbys of the caller end."""
     asked = wish(ask.place, {**ask.params, "kind": "leave"})
-    tool, session_id = asked.tool, asked.session_id
-
-    def held(context: Context) -> list[dict[str, Any]]:
-        return [
-            show_claim(claim, context.now_ms)
-            for claim in own_claims(context.state, tool, session_id)
-        ]
-
-    released = await ask.service.read(held)
     said = await ask.say(asked)
-    return Reply({"fact": said.fact.doc, "released": released}, said.warnings)
+    return Reply({"fact": said.fact.doc, "released": _released(ask, said)}, said.warnings)
 
 
 async def lead(ask: Ask) -> Reply:

@@ -11,17 +11,17 @@ from typing import Any
 
 from rally.facilitation.decide import sessions as deciding
 from rally.facilitation.decide.context import Context
-from rally.facilitation.decide.dialogue import open_for
-from rally.facilitation.intake import Asked, check_caller, check_choice, check_data
+from rally.facilitation.intake import Asked, check_caller, check_data
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import Ask, Params, Reply
 from rally.facilitation.state.entities import ManagedSession
 from rally.facilitation.state.past import Wants
+from rally.facilitation.state.rules import open_for
 from rally.model.errors import UsageError
 from rally.model.fact import Fact
 from rally.model.kinds import SHORT_TEXT_BYTES_MAX
 from rally.model.session_names import check_session_name
-from rally.model.text import check_encodable, check_identity, check_tool
+from rally.model.text import check_choice, check_encodable, check_identity, check_tool
 
 OPENING = {"start": "starting", "adopt": "adopted"}
 

@@ -13,12 +13,18 @@ from rally.facilitation.intake import TTL_MS_MAX, TTL_MS_MIN, Asked, admit
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops import registration
 from rally.facilitation.ops.common import Ask, Reply
+from rally.facilitation.ops.dag import dag_of_run
 from rally.facilitation.ops.registration import run_of
 from rally.facilitation.packets import Hold, packet
-from rally.facilitation.projections.dag_live import dag_of_run
 from rally.facilitation.state.past import Wants
 from rally.facilitation.state.runs import Run
-from rally.facilitation.task_facts import assignment_of, check_task_id, goal_of, show_task
+from rally.facilitation.task_facts import (
+    already_landed,
+    assignment_of,
+    check_task_id,
+    goal_of,
+    show_task,
+)
 from rally.model.durations import parse_duration_ms
 from rally.model.errors import RallyError, Refused, UsageError
 from rally.model.fact import Fact
@@ -70,7 +76,7 @@ async def _list(ask: Ask) -> Reply:
     tasks: dict[str, dict[str, Any]] = {}
     for fact in await service.ledger.select(query):
         # What another machine said is shown, and never in the place of what was said here (T3).
-        if fact.get("trust") != "untrusted" or fact.step not in tasks:
+        if fact.has_effect or fact.step not in tasks:
             tasks[fact.step or ""] = {**show_task(fact), "registered": True, **_trust(fact)}
     for one in ask.params.get("steps") or ():
         unknown = {"run": run, "depends_on": [], **one, "registered": False}
@@ -161,11 +167,12 @@ async def _take(ask: Ask) -> Reply:
         lambda context: context.past.fact(task_id), wants=Wants(ids={task_id})
     )
     assert registered is not None
-    assignment = assignment_of(registered, goal_of(await registration.run_in_force(service, run)))
+    goal = goal_of(await registration.run_in_force(service, run))
+    assignment = assignment_of(registered, goal)
     hold = Hold(said.fact.event_id, said.fence or said.fact.seq)
     data = {
         "action": "take", "task": show_task(registered), "fact": said.fact.doc, "fence": said.fence,
-        "packet": packet(assignment, tool, session_id=session_id, hold=hold),
+        "goal": goal, "packet": packet(assignment, tool, session_id=session_id, hold=hold),
     }  # fmt: skip
     return Reply(data, said.warnings)
 
@@ -206,10 +213,7 @@ async def _finish(ask: Ask) -> Reply:
 async def _refuse_landed(ask: Ask, run: str, step: str) -> None:
     landed = await ask.service.ledger.landings([(run, step)])
     if ids := landed[run, step]:
-        raise Refused(
-            "already-closed", f"task {step} of run {run} has landed already: {ids[-1]}",
-            hint=f"rally show {ids[-1]}", details={"fact_id": ids[-1]},
-        )  # fmt: skip
+        raise already_landed(run, step, ids[-1])
 
 
 _ACTIONS: dict[str, Callable[[Ask], Awaitable[Reply]]] = {

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from shlex import quote
 from typing import Any
 
 from rally.facilitation.decide.context import Context
 from rally.facilitation.decide.standbys import settle_condition
-from rally.facilitation.intake import check_choice, check_condition
+from rally.facilitation.intake import check_condition
+from rally.facilitation.ledger.folder import room_gone
 from rally.facilitation.ledger.port import FactQuery
 from rally.facilitation.ops.common import Ask, Reply
 from rally.facilitation.ops.look import log_query
-from rally.facilitation.projections.wake_due import is_free, next_due_ms, wake_due
+from rally.facilitation.projections.wake_due import is_free, lapses, next_due_ms, wake_due
 from rally.facilitation.service import RoomService
-from rally.facilitation.state import leases
 from rally.facilitation.state.past import Wants
-from rally.facilitation.state.rules import fact_answered
+from rally.facilitation.state.rules import holds_already
 from rally.model.clock import to_rfc3339
 from rally.model.durations import parse_duration_ms
-from rally.model.errors import Failure, Refused, UsageError
+from rally.model.errors import Refused, UsageError
 from rally.model.fact import Fact
+from rally.model.shell import word
+from rally.model.text import check_choice
 
 TIMEOUT_MS_MAX = 7 * 86_400_000
 CHUNK = 500
@@ -43,8 +44,9 @@ async def wait(ask: Ask) -> Reply:
     if not given:
         raise UsageError("missing-field", "wait needs --until", hint="--until free:src/app.py")
     conditions = [check_condition(one, ask.path) for one in given]
+    timeout = params.get("timeout")
     timeout_ms = parse_duration_ms(
-        params.get("timeout") or "10m", max_ms=TIMEOUT_MS_MAX, name="--timeout"
+        "10m" if timeout is None else timeout, max_ms=TIMEOUT_MS_MAX, name="--timeout"
     )
     started_ms = service.clock.now_ms()
     wants = Wants()
@@ -69,11 +71,11 @@ async def wait(ask: Ask) -> Reply:
                 return Reply(data, [])
             if waited_ms >= timeout_ms:
                 missing = [one for one in conditions if one not in held]
-                in_run = f" --run {quote(run)}" if run else ""
+                in_run = f" --run {word(run)}" if run else ""
                 raise Refused(
                     "timed-out",
                     f"waited {waited_ms // 1000} s; not yet true: {', '.join(missing)}",
-                    hint=f"rally say standby --tool {caller[0]}{in_run} --until {quote(missing[0])}",
+                    hint=f"rally say standby --tool {caller[0]}{in_run} --until {word(missing[0])}",
                     details={"conditions": _states(conditions, held), "waited_ms": waited_ms},
                 )
             until_ms = started_ms + timeout_ms
@@ -111,20 +113,11 @@ def _holds(
     form, _, rest = condition.partition(":")
     if form == "free":
         return is_free(context.state, rest, *caller, context.now_ms)
-    if form == "step":
-        return bool(context.past.landings(run or "", rest))
-    return fact_answered(context.state, context.past, rest)
+    return holds_already(context.state, context.past, run, condition)
 
 
 def _next_lapse(context: Context, conditions: list[str]) -> int | None:
-    ends = [
-        holding.claim.expires_ms
-        for condition in conditions
-        if condition.startswith("free:")
-        for holding in leases.overlaps(context.state, paths=(condition[5:],))
-        if leases.binds(holding.claim, context.now_ms)
-    ]
-    return min(ends, default=None)
+    return min(lapses(context.state, conditions, context.now_ms), default=None)
 
 
 async def subscribe(ask: Ask) -> AsyncGenerator[dict[str, Any], None]:
@@ -165,10 +158,7 @@ async def subscribe(ask: Ask) -> AsyncGenerator[dict[str, Any], None]:
 
 def _check_there(service: RoomService) -> None:
     if service.is_gone():
-        raise Failure(
-            "room-gone", f"the room in {service.root} was removed or replaced",
-            hint=f"rally init --room {quote(service.root)}",
-        )  # fmt: skip
+        raise room_gone(service.root)
 
 
 def _due_now(context: Context) -> tuple[list[dict[str, Any]], int | None, int]:

@@ -31,6 +31,7 @@ class LiveRun:
 
     Attributes:
         lapsed_steps: steps with a claim whose lease is over and that has not ended otherwise.
+        lost_claims: event ids of claims that lapsed and were taken over by another.
         held_steps: steps that a live claim holds.
         due_standbys: event id of each due standby of the run, with its cause (contract S4).
         live_standbys: event ids of all standbys of the run that have not ended, due ones included.
@@ -39,6 +40,7 @@ class LiveRun:
     """
 
     lapsed_steps: Set[str] = frozenset()
+    lost_claims: Set[str] = frozenset()
     held_steps: Set[str] = frozenset()
     due_standbys: Mapping[str, str] = field(default_factory=dict)
     live_standbys: Set[str] = frozenset()
@@ -64,6 +66,13 @@ class _Step:
     @property
     def parents(self) -> list[str]:
         return list(self.registered_parents | self.named_parents)
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether nothing but the run's registration is here: nobody is ever to land that."""
+        return not self.parents and all(
+            fact.kind == "run" and fact.step is None for fact in self.facts
+        )
 
 
 def dag(
@@ -115,6 +124,8 @@ def _gather(facts: Sequence[Fact]) -> dict[str, _Step]:
         _take_in(step, fact)
     # A dropped task that nothing else was ever said about is no step of the run any more.
     kept = {step.step_id: step for step in steps.values() if step.registered or step.work}
+    if len(kept) > 1 and ROOT in kept and kept[ROOT].is_announcement:
+        del kept[ROOT]
     for step in list(kept.values()):
         for parent in step.parents:
             if parent not in kept:
@@ -136,7 +147,7 @@ def _take_in(step: _Step, fact: Fact) -> None:
         step.registered = True
         return
     step.work.append(fact)
-    if fact.get("trust") == "untrusted":  # contract T3: shown, without any effect
+    if not fact.has_effect:  # contract T3: shown
         return
     if fact.kind == "artifact":
         step.artifacts.append(fact)
@@ -262,6 +273,8 @@ def _stalls(step: _Step, live: LiveRun, now_ms: int) -> list[str]:
     if step.step_id not in live.held_steps:
         if step.step_id in live.lapsed_steps:
             reasons.append("claim lapsed")
+        elif step.claim is not None and step.claim.event_id in live.lost_claims:
+            reasons.append("claim lapsed and was taken over")
         elif step.claim is not None:
             given_back = _reason_of_release(step)
             why = f": {given_back}" if given_back else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rally.facilitation.decide.dialogue import open_for
 from rally.facilitation.projections.show import last_receipt, show_handoff
 from rally.facilitation.state.room import RoomState
+from rally.facilitation.state.rules import open_for
 from rally.model.clock import to_rfc3339
 from rally.model.fact import Fact
 

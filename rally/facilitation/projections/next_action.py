@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from shlex import quote
 from typing import Any
 
 from rally.facilitation.checks.closing import is_overdue
-from rally.facilitation.decide.dialogue import open_for
 from rally.facilitation.decide.tasks import takeable
 from rally.facilitation.projections.wake_due import due_cause
 from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Claim
 from rally.facilitation.state.room import RoomState
-from rally.facilitation.state.rules import unscoped
+from rally.facilitation.state.rules import concerning, is_person, open_for
 from rally.model.fact import Fact
-from rally.model.paths import overlap
+from rally.model.shell import word
 
 ALTERNATIVES_MAX = 5
 # Rank decides; the score shows it, higher first.
@@ -203,10 +201,8 @@ def _claims(
 
 
 def _work_commands(tool: str, claim: Claim) -> list[str]:
-    paths = "".join(f" --path {quote(path)}" for path in claim.paths[:3])
-    step = (
-        f" --run {quote(claim.run)} --step {quote(claim.step)}" if claim.run and claim.step else ""
-    )
+    paths = "".join(f" --path {word(path)}" for path in claim.paths[:3])
+    step = f" --run {word(claim.run)} --step {word(claim.step)}" if claim.run and claim.step else ""
     check = f"rally check before-write --tool {tool} --fence {claim.seq} --strict{paths}"
     if claim.run and claim.step:
         done = f"rally say artifact --tool {tool}{step} --subject '…' --evidence '…' --release"
@@ -229,7 +225,7 @@ def _tasks(
                 (3, task.priority, task.fact.seq),
                 f"task {task.task_id} of run {one.run_id} is ready: {task.fact.get('subject')}",
                 task.fact,
-                [f"rally task take --run {quote(one.run_id)} --tool {tool}"],
+                [f"rally task take --run {word(one.run_id)} --tool {tool}"],
                 [suggested],
                 completion=("artifact", True, True),
             )
@@ -262,20 +258,11 @@ def _wait(tool: str) -> Candidate:
 def human_needed(state: RoomState, tool: str, session_id: str | None, now_ms: int) -> Fact | None:
     """The blocker for which a person must act before this tool goes on, if there is one.
 
-    Contract P3: open, critical or addressed to `human`, and mine, on my claims, of my step, or
+    Contract P3: open, critical or addressed to a person, and mine, on my claims, of my step, or
     unscoped.
     """
-    mine = [
-        claim for claim in leases.own_claims(state, tool, session_id) if leases.binds(claim, now_ms)
-    ]
-    for blocker in state.blockers.values():
+    for blocker in concerning(state, (tool, session_id), now_ms):
         fact = blocker.fact
-        if fact.get("severity") != "critical" and fact.get("target") != "human":
-            continue
-        if fact.tool == tool or unscoped(fact):
+        if fact.get("severity") == "critical" or is_person(fact.get("target", "")):
             return fact
-        for claim in mine:
-            same_step = fact.run and fact.step and leases.step_of(claim) == (fact.run, fact.step)
-            if same_step or any(overlap(a, b) for a in fact.paths for b in claim.paths):
-                return fact
     return None

@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rally.facilitation.decide.dialogue import open_for
 from rally.facilitation.projections.show import (
     show_claim,
     show_handoff,
     show_lead,
     show_mission,
     show_tool,
-    touches,
 )
-from rally.facilitation.projections.wake_due import due_cause, trusted
+from rally.facilitation.projections.wake_due import due_cause
 from rally.facilitation.state import leases
 from rally.facilitation.state.entities import Waiter
 from rally.facilitation.state.room import RoomState
+from rally.facilitation.state.rules import open_for
 from rally.model.clock import to_rfc3339
 from rally.model.fact import Fact
+from rally.model.paths import any_overlap
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Lens:
             return False
         if fact.seq <= self.since_seq:
             return False
-        return not self.paths or touches(fact.paths, self.paths)
+        return not self.paths or any_overlap(fact.paths, self.paths)
 
     @property
     def wide_open(self) -> bool:
@@ -130,6 +130,8 @@ def _show_waiter(waiter: Waiter) -> dict[str, Any]:
         "session_id": waiter.session_id,
         "paths": list(waiter.paths),
         "resources": list(waiter.resources),
+        "run": waiter.run,
+        "step": waiter.step,
         "since": to_rfc3339(waiter.since_ms),
         "until": to_rfc3339(waiter.deadline_ms),
     }
@@ -194,5 +196,5 @@ def enter(  # noqa: PLR0913 (what the view is made of)
         "attention": [fact.doc for fact in news],
         "lead": show_lead(state),
         "mission": show_mission(state),
-        "present": trusted(state, tool),
+        "present": state.is_present(tool),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from rally.facilitation.checks.closing import is_overdue
@@ -11,7 +10,6 @@ from rally.facilitation.state.entities import Claim, Handoff, Presence
 from rally.facilitation.state.room import RoomState
 from rally.model.clock import to_rfc3339
 from rally.model.fact import Fact
-from rally.model.paths import overlap
 
 IDLE_AFTER_MS = 10 * 60_000
 
@@ -84,9 +82,3 @@ def show_mission(state: RoomState) -> dict[str, Any] | None:
         "since": fact.get("created_at"),
         "event_id": fact.event_id,
     }
-
-
-def touches(paths: Iterable[str], wanted: Iterable[str]) -> bool:
-    """Whether any of a fact's paths overlaps any of the wanted ones (contract C2)."""
-    wanted = list(wanted)
-    return any(overlap(path, want) for path in paths for want in wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rally.facilitation.state import leases
@@ -39,12 +40,6 @@ def is_free(state: RoomState, path: str, tool: str, session_id: str | None, now_
     )
 
 
-def trusted(state: RoomState, tool: str) -> bool:
-    """The trust gate: the tool has entered by an act of its own, and has not left."""
-    presence = state.tools.get(tool)
-    return presence is not None and presence.present
-
-
 def wake_due(
     state: RoomState, now_ms: int, *, tool: str | None = None, standby_id: str | None = None
 ) -> list[dict[str, Any]]:
@@ -55,7 +50,7 @@ def wake_due(
         standbys = {standby_id: standbys[standby_id]} if standby_id in standbys else {}
     for standby in standbys.values():
         fact = standby.fact
-        if (tool is not None and fact.tool != tool) or not trusted(state, fact.tool):
+        if (tool is not None and fact.tool != tool) or not state.is_present(fact.tool):
             continue
         cause = due_cause(state, standby, now_ms)
         if cause is None:
@@ -86,12 +81,15 @@ def next_due_ms(state: RoomState, now_ms: int) -> int | None:
     for standby in state.standbys.values():
         if standby.wake_after_ms is not None and standby.wake_after_ms > now_ms:
             instants.append(standby.wake_after_ms)
-        for condition in standby.until:
-            form, _, path = condition.partition(":")
-            if form == "free":
-                instants += [
-                    holding.claim.expires_ms
-                    for holding in leases.overlaps(state, paths=(path,))
-                    if leases.binds(holding.claim, now_ms)
-                ]
+        instants += lapses(state, standby.until, now_ms)
     return min(instants, default=None)
+
+
+def lapses(state: RoomState, conditions: Iterable[str], now_ms: int) -> list[int]:
+    """The instants at which live leases end that `free:` conditions wait for."""
+    paths = [one.removeprefix("free:") for one in conditions if one.startswith("free:")]
+    return [
+        holding.claim.expires_ms
+        for holding in leases.overlaps(state, paths=paths)
+        if leases.binds(holding.claim, now_ms)
+    ]

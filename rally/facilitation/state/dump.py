@@ -12,8 +12,10 @@ import orjson
 
 from rally.facilitation.state.entities import (
     Blocker,
+    Claim,
     Handoff,
     Lead,
+    Lost,
     ManagedSession,
     Presence,
     Standby,
@@ -24,7 +26,7 @@ from rally.facilitation.state.rules import claim_of
 from rally.facilitation.state.runs import Run
 from rally.model.fact import Fact, from_body
 
-STATE_FORMAT = "3"
+STATE_FORMAT = "4"
 
 
 def _pack(fact: Fact) -> list[str]:
@@ -42,6 +44,8 @@ def dump(state: RoomState) -> bytes:
             "head": [state.head_seq, state.head_hash, state.time_ms],
             "artifacts_total": state.artifacts_total,
             "claims": [[_pack(c.fact), c.expires_ms] for c in state.claims.values()],
+            "lost": [[_pack(one.claim.fact), one.claim.expires_ms, _pack(one.by)]
+                     for one in state.lost.values()],
             "standbys": [[_pack(s.fact), s.wake_after_ms, sorted(s.held)]
                          for s in state.standbys.values()],
             "handoffs": [[_pack(h.fact), h.ack_by_ms, [_pack(r) for r in h.receipts.values()]]
@@ -79,9 +83,9 @@ def load(payload: bytes) -> RoomState:
     state.head_seq, state.head_hash, state.time_ms = doc["head"]
     state.artifacts_total = doc["artifacts_total"]
     for packed, expires_ms in doc["claims"]:
-        claim = claim_of(_unpack(packed))
-        claim.expires_ms = expires_ms
-        state.add_claim(claim)
+        state.add_claim(_claim(packed, expires_ms))
+    lost = [Lost(_claim(packed, expires_ms), _unpack(by)) for packed, expires_ms, by in doc["lost"]]
+    state.lost = {one.claim.claim_id: one for one in lost}
     for packed, wake_after_ms, held in doc["standbys"]:
         fact = _unpack(packed)
         until = tuple(fact.get("until", ()))
@@ -115,6 +119,12 @@ def load(payload: bytes) -> RoomState:
         session = ManagedSession(_unpack(packed), _unpack(started) if started else None)
         state.sessions[session.fact.get("subject", "")] = session
     return state
+
+
+def _claim(packed: list[str], expires_ms: int) -> Claim:
+    claim = claim_of(_unpack(packed))
+    claim.expires_ms = expires_ms
+    return claim
 
 
 def _by_id(packed: list[list[str]]) -> dict[str, Fact]:

@@ -29,6 +29,24 @@ class Claim:
     expires_ms: int
     fact: Fact
 
+    @property
+    def renew_at_ms(self) -> int:
+        """When a third of the lease has passed: the earliest renewal (contract C6)."""
+        return self.expires_ms - self.ttl_ms * 2 // 3
+
+
+@dataclass(slots=True)
+class Lost:
+    """A lapsed claim that another owner's claim took over, kept for its old owner (contract C6)."""
+
+    claim: Claim
+    by: Fact
+
+
+def step_of(said: Claim | Fact) -> tuple[str, str] | None:
+    """The (run, step) that a claim takes or a fact is about, if it names one."""
+    return (said.run, said.step) if said.run and said.step else None
+
 
 @dataclass(slots=True)
 class Standby:
@@ -76,7 +94,7 @@ class Presence:
 
     @property
     def present(self) -> bool:
-        """Whether it has entered and not left (the trust gate of contract P6)."""
+        """Whether it has entered and not left."""
         return bool(self.sessions)
 
 
@@ -123,5 +141,7 @@ class Waiter:
     session_id: str | None
     paths: tuple[str, ...]
     resources: tuple[str, ...]
+    run: str | None
+    step: str | None
     since_ms: int
     deadline_ms: int

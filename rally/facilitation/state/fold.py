@@ -12,17 +12,16 @@ from collections.abc import Callable
 from rally.facilitation.state import leases, rules
 from rally.facilitation.state.entities import (
     Blocker,
-    Handoff,
     Lead,
+    Lost,
     ManagedSession,
     Presence,
-    Standby,
+    step_of,
 )
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.retraction import withdraw
 from rally.facilitation.state.room import GONE_TOOLS_MAX, RoomState
 from rally.facilitation.state.runs import Run
-from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
 
@@ -39,7 +38,7 @@ def fold(state: RoomState, fact: Fact, past: Past) -> None:
     if fact.seq != state.head_seq + 1:
         raise ValueError(f"fact {fact.seq} does not follow {state.head_seq}")
     state.head_seq, state.head_hash = fact.seq, fact.hash
-    if fact.get("trust") == "untrusted":
+    if not fact.has_effect:
         return
     at_ms = fact.created_ms
     state.time_ms = max(state.time_ms, at_ms)
@@ -72,8 +71,11 @@ def _enter(state: RoomState, fact: Fact, past: Past) -> None:
 def _leave(state: RoomState, fact: Fact, past: Past) -> None:
     for claim in leases.own_claims(state, fact.tool, fact.session_id):
         state.end_claim(claim)
-    for standby in [s for s in state.standbys.values() if rules.said_by(s.fact, fact)]:
-        state.end_standby(standby)
+    for lost in leases.own_lost(state, fact.tool, fact.session_id):
+        del state.lost[lost.claim.claim_id]
+    for standby in list(state.standbys.values()):
+        if leases.owns(standby.fact, fact.tool, fact.session_id):
+            state.end_standby(standby)
     presence = state.tools.get(fact.tool)
     if presence is None:
         return
@@ -95,7 +97,12 @@ def _claim(state: RoomState, fact: Fact, past: Past) -> None:
     if moved is not None:  # contract C10: the old claim ends and this one begins in one step
         state.end_claim(moved)
     for lapsed in leases.taken_over(state, claim, now_ms=fact.created_ms):
-        state.end_claim(lapsed)
+        if leases.owns(lapsed, fact.tool, fact.session_id):
+            state.end_claim(lapsed)
+        else:
+            state.lose_claim(Lost(lapsed, fact))
+    for lost in leases.own_lost(state, fact.tool, fact.session_id, claim.paths):
+        del state.lost[lost.claim.claim_id]
     state.add_claim(claim)
 
 
@@ -113,17 +120,16 @@ def _release(state: RoomState, fact: Fact, past: Past) -> None:
 
 def _artifact(state: RoomState, fact: Fact, past: Past) -> None:
     state.artifacts_total += 1
-    ref, step = fact.ref, (fact.run, fact.step)
-    landed = bool(fact.run and fact.step)
+    ref, step = fact.ref, step_of(fact)
     for standby in list(state.standbys.values()):  # contract S1
-        of_step = landed and (standby.fact.run, standby.fact.step) == step
+        of_step = step is not None and step_of(standby.fact) == step
         if of_step or standby.fact.event_id == ref:
             state.end_standby(standby)
-    if fact.run and fact.step:
-        state.mark_held(f"step:{fact.run}\0{fact.step}")
-        run = state.runs.get(fact.run)
+    if step is not None:
+        state.mark_held(f"step:{step[0]}\0{step[1]}")
+        run = state.runs.get(step[0])
         if run is not None:
-            run.land(fact.step)
+            run.land(step[1])
             rules.forget_finished(state, run)
     if rules.wants_review(fact):
         state.reviews[fact.event_id] = fact
@@ -133,8 +139,8 @@ def _artifact(state: RoomState, fact: Fact, past: Past) -> None:
 
 
 def _blocker(state: RoomState, fact: Fact, past: Past) -> None:
-    leads = state.lead is not None and state.lead.tool == fact.tool
-    state.add_blocker(Blocker(fact, freeze=leads and rules.unscoped(fact)))
+    freeze = state.is_led_by(fact.tool) and rules.unscoped(fact)
+    state.add_blocker(Blocker(fact, freeze))
 
 
 def _resolve(state: RoomState, fact: Fact, past: Past) -> None:
@@ -160,8 +166,7 @@ def _decision(state: RoomState, fact: Fact, past: Past) -> None:
 
 
 def _handoff(state: RoomState, fact: Fact, past: Past) -> None:
-    ack_by = fact.get("ack_by")
-    state.handoffs[fact.event_id] = Handoff(fact, from_rfc3339(ack_by) if ack_by else None)
+    state.handoffs[fact.event_id] = rules.handoff_of(fact)
 
 
 def _receipt(state: RoomState, fact: Fact, past: Past) -> None:
@@ -183,19 +188,14 @@ def _risk(state: RoomState, fact: Fact, past: Past) -> None:
 def _standby(state: RoomState, fact: Fact, past: Past) -> None:
     for old in list(state.standbys.values()):  # contract S2
         same_step = (old.fact.run, old.fact.step) == (fact.run, fact.step)
-        if same_step and rules.said_by(old.fact, fact):
+        if same_step and leases.owns(old.fact, fact.tool, fact.session_id):
             state.end_standby(old)
-    wake_after = fact.get("wake_after")
-    wake_after_ms = from_rfc3339(wake_after) if wake_after else None
-    standby = Standby(fact, wake_after_ms, tuple(fact.get("until", ())))
-    for index, condition in enumerate(standby.until):
-        if rules.holds_already(state, past, fact, condition):
-            standby.held.add(index)
+    standby = rules.standby_of(state, past, fact)
     state.add_standby(standby)
-    if wake_after_ms is not None:  # contract S3
+    if standby.wake_after_ms is not None:  # contract S3
         for claim in leases.own_claims(state, fact.tool, fact.session_id):
             if leases.binds(claim, fact.created_ms):
-                claim.expires_ms = max(claim.expires_ms, wake_after_ms)
+                claim.expires_ms = max(claim.expires_ms, standby.wake_after_ms)
         state.renew_at.pop(fact.tool, None)
 
 

@@ -6,10 +6,14 @@ commands can never answer the same question differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from rally.facilitation.state.entities import Claim
+from rally.facilitation.state.entities import Claim, Lost, step_of
+from rally.model.clock import to_rfc3339
+from rally.model.durations import span
+from rally.model.fact import Fact
+from rally.model.paths import any_overlap
 
 if TYPE_CHECKING:
     from rally.facilitation.state.room import RoomState
@@ -30,11 +34,11 @@ class Holding(NamedTuple):
     claim: Claim
 
 
-def owns(claim: Claim, tool: str, session_id: str | None) -> bool:
-    """Contract C5: same tool; and the same session, when both carry one."""
-    if claim.tool != tool:
+def owns(said: Claim | Fact, tool: str, session_id: str | None) -> bool:
+    """Contract C5, of claims and of facts: same tool; and the same session, when both carry one."""
+    if said.tool != tool:
         return False
-    return not claim.session_id or not session_id or claim.session_id == session_id
+    return not said.session_id or not session_id or said.session_id == session_id
 
 
 def binds(claim: Claim, now_ms: int) -> bool:
@@ -49,6 +53,13 @@ def told(claim: Claim) -> str:
         return f"step {claim.step}"
     more = f" and {len(names) - TOLD_MAX} more" if len(names) > TOLD_MAX else ""
     return ", ".join(names[:TOLD_MAX]) + more
+
+
+def held_until(holding: Holding, now_ms: int) -> str:
+    """` as HELD until TIME (in 5m)`, behind who holds it; what is held just as asked goes unsaid."""
+    held = f" as {holding.held}" if holding.held != holding.asked else ""
+    expires_ms = holding.claim.expires_ms
+    return f"{held} until {to_rfc3339(expires_ms)} (in {span(expires_ms - now_ms)})"
 
 
 def overlaps(
@@ -109,9 +120,16 @@ def _overlapping(state: RoomState, wanted: Claim) -> Iterator[Holding]:
     return overlaps(state, paths=wanted.paths, resources=wanted.resources, step=step_of(wanted))
 
 
-def step_of(claim: Claim) -> tuple[str, str] | None:
-    """The (run, step) that a claim takes, if it names one."""
-    return (claim.run, claim.step) if claim.run and claim.step else None
+def collide(a: Claim, b: Claim) -> bool:
+    """Whether two claims that wait could not both be granted: the rule of `conflicts`, for a pair."""
+    if a.shared and b.shared:
+        return False
+    step = step_of(a)
+    return (
+        any_overlap(a.paths, b.paths)
+        or not set(a.resources).isdisjoint(b.resources)
+        or (step is not None and step == step_of(b))
+    )
 
 
 def own_claims(state: RoomState, tool: str, session_id: str | None) -> list[Claim]:
@@ -139,6 +157,19 @@ def own_overlapping(
     return sorted(found.values(), key=lambda claim: claim.seq)
 
 
+def own_lost(
+    state: RoomState, tool: str, session_id: str | None, paths: Collection[str] | None = None
+) -> list[Lost]:
+    """The caller's claims that lapsed and that somebody else took over: all, or those on some paths."""
+    return [
+        lost
+        for lost in state.lost.values()
+        if owns(lost.claim, tool, session_id)
+        and not owns(lost.by, tool, session_id)
+        and (paths is None or any_overlap(lost.claim.paths, paths))
+    ]
+
+
 def own_step_claims(
     state: RoomState, tool: str, session_id: str | None, step: tuple[str, str]
 ) -> list[Claim]:
@@ -159,13 +190,8 @@ def renewal_due(state: RoomState, tool: str, session_id: str | None, now_ms: int
     if now_ms < state.renew_at.get(tool, 0):
         return False
     claims = [claim for claim in own_claims(state, tool, session_id) if binds(claim, now_ms)]
-    if any(now_ms >= renew_at_ms(claim) for claim in claims):
+    if any(now_ms >= claim.renew_at_ms for claim in claims):
         return True
     if len(claims) == len(state.claims_by_tool.get(tool, ())):
-        state.renew_at[tool] = min((renew_at_ms(claim) for claim in claims), default=0)
+        state.renew_at[tool] = min((claim.renew_at_ms for claim in claims), default=0)
     return False
-
-
-def renew_at_ms(claim: Claim) -> int:
-    """When a third of the lease has passed."""
-    return claim.expires_ms - claim.ttl_ms * 2 // 3

@@ -26,6 +26,7 @@ class Wants:
         steps: (run, step) pairs whose landings matter.
         retracted: ids of facts about to be withdrawn; what they were about is fetched too.
         registered: (run, step) pairs about to be registered as tasks.
+        answered: ids of what is about to be answered with a receipt.
     """
 
     ids: set[str] = field(default_factory=set)
@@ -33,6 +34,7 @@ class Wants:
     steps: set[tuple[str, str]] = field(default_factory=set)
     retracted: set[str] = field(default_factory=set)
     registered: set[tuple[str, str]] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.ids or self.keys or self.steps or self.retracted)
@@ -44,6 +46,7 @@ class Wants:
         self.steps |= other.steps
         self.retracted |= other.retracted
         self.registered |= other.registered
+        self.answered |= other.answered
 
     def add(self, kind: str, content: Mapping[str, Any]) -> None:
         """Add what one fact (or the content of a wish) needs."""
@@ -54,6 +57,8 @@ class Wants:
             self.keys.add(content["key"])
         if kind == "retract" and "ref" in content:
             self.retracted.add(content["ref"])
+        if kind == "receipt" and "ref" in content:
+            self.answered.add(content["ref"])
         run = content.get("run")
         self._add_conditions(content.get("until", ()), run)
         if kind == "task" and run:
@@ -80,6 +85,8 @@ class Past:
         landed: artifacts, not withdrawn, that landed each step asked for.
         threads: for the entity that a fact to be retracted was about: that entity's fact followed by
             all that refer to it and were not withdrawn, in ledger order.
+        answers: of each handoff to `all` that is about to be answered: what refers to it and was not
+            withdrawn, in ledger order.
         withdrawn: ids of facts to be retracted that were retracted before.
         ended: ids of standbys in `threads` that were ended for good (see `rules.ends_standby`).
         led: ids of blockers in `threads` whose author held the lead's seat when they were said.
@@ -93,6 +100,7 @@ class Past:
     keys: dict[str, Fact] = field(default_factory=dict)
     landed: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     threads: dict[str, list[Fact]] = field(default_factory=dict)
+    answers: dict[str, list[Fact]] = field(default_factory=dict)
     withdrawn: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     led: set[str] = field(default_factory=set)
@@ -139,6 +147,12 @@ class Past:
         facts = list(self.threads.get(event_id, ()))
         facts += [fact for fact in self.pending if event_id in (fact.event_id, fact.ref)]
         return [fact for fact in facts if fact.event_id not in gone]
+
+    def answers_to(self, event_id: str) -> list[Fact]:
+        """What refers to a handoff to `all` that is about to be answered, less withdrawn ones."""
+        facts = list(self.answers.get(event_id, ()))
+        facts += [fact for fact in self.pending if fact.ref == event_id]
+        return [fact for fact in facts if fact.event_id not in self._gone]
 
 
 def wants_of(facts: Iterable[Fact]) -> Wants:

@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rally.facilitation.state import rules
-from rally.facilitation.state.entities import Blocker, Handoff, ManagedSession, Standby
+from rally.facilitation.state.entities import Blocker, Handoff, ManagedSession, Standby, step_of
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
 from rally.facilitation.state.runs import Run
-from rally.model.clock import from_rfc3339
 from rally.model.fact import Fact
 
 _Entity = TypeVar("_Entity", Fact, Blocker, Handoff, ManagedSession, Standby)
@@ -24,7 +23,7 @@ _Entity = TypeVar("_Entity", Fact, Blocker, Handoff, ManagedSession, Standby)
 def withdraw(state: RoomState, fact: Fact, past: Past) -> None:
     """Fold a retract fact. A target that was withdrawn before, or is unknown, changes nothing."""
     target = past.fact(fact.ref or "")
-    if target is None or target.get("trust") == "untrusted" or past.is_withdrawn(target.event_id):
+    if target is None or not target.has_effect or past.is_withdrawn(target.event_id):
         return
     _undo(state, target, past)
     if target.ref and target.kind in rules.ANSWERS:
@@ -40,6 +39,8 @@ def _undo(state: RoomState, target: Fact, past: Past) -> None:  # noqa: C901, PL
     match target.kind:
         case "claim" if target_id in state.claims:
             state.end_claim(state.claims[target_id])
+        case "claim":
+            state.lost.pop(target_id, None)
         case "artifact":
             _unland(state, target, past)
         case "blocker" if target_id in state.blockers:
@@ -78,14 +79,13 @@ def _unland(state: RoomState, target: Fact, past: Past) -> None:
     state.artifacts_total -= 1
     if target.event_id in state.reviews:
         state.end_review(target.event_id)
-    if not (target.run and target.step):
+    step = step_of(target)
+    if step is None or past.landings(*step, without=target.event_id):
         return
-    if past.landings(target.run, target.step, without=target.event_id):
-        return
-    state.mark_held(f"step:{target.run}\0{target.step}", holds=False)
-    if target.run in state.runs:
-        state.runs[target.run].unland(target.step)
-    if past.tasks.get(target.run):
+    state.mark_held(f"step:{step[0]}\0{step[1]}", holds=False)
+    if step[0] in state.runs:
+        state.runs[step[0]].unland(step[1])
+    if past.tasks.get(step[0]):
         _remember(state, target, past)
 
 
@@ -148,8 +148,7 @@ def _reopen(state: RoomState, thread: list[Fact], past: Past, *, without: str) -
 
 
 def _reopen_handoff(state: RoomState, fact: Fact, answers: list[Fact]) -> None:
-    ack_by = fact.get("ack_by")
-    handoff = Handoff(fact, from_rfc3339(ack_by) if ack_by else None)
+    handoff = rules.handoff_of(fact)
     if any(rules.closed_by(handoff, answer) for answer in answers):
         return
     for answer in answers:
@@ -163,14 +162,7 @@ def _reopen_standby(state: RoomState, fact: Fact, past: Past, *, without: str) -
     ended = fact.event_id in past.ended
     if ended or any(rules.ends_standby(one, fact) for one in past.pending if one.seq > fact.seq):
         return
-    wake_after = fact.get("wake_after")
-    standby = Standby(
-        fact, from_rfc3339(wake_after) if wake_after else None, tuple(fact.get("until", ()))
-    )
-    for index, condition in enumerate(standby.until):
-        if rules.holds_already(state, past, fact, condition, without=without):
-            standby.held.add(index)
-    state.add_standby(standby)
+    state.add_standby(rules.standby_of(state, past, fact, without=without))
     state.standbys = _oldest_first(state.standbys)
 
 

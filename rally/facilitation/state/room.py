@@ -16,9 +16,11 @@ from rally.facilitation.state.entities import (
     Claim,
     Handoff,
     Lead,
+    Lost,
     ManagedSession,
     Presence,
     Standby,
+    step_of,
 )
 from rally.facilitation.state.runs import Run
 from rally.model.fact import GENESIS, Fact
@@ -28,6 +30,8 @@ _K = TypeVar("_K")
 # Tools that have left stay listed as `gone`, the newest so many, so that state never grows with
 # history.
 GONE_TOOLS_MAX = 200
+# The same of claims that were taken over and whose owners have not claimed there again.
+LOST_MAX = 200
 
 
 class RoomState:
@@ -36,8 +40,9 @@ class RoomState:
     __slots__ = (
         "artifacts_total", "blocker_index", "blockers", "blockers_by_step", "claim_index", "claims",
         "claims_by_resource", "claims_by_step", "claims_by_tool", "decision_index", "decisions",
-        "handoffs", "head_hash", "head_seq", "lead", "memory", "mission", "renew_at", "resolved_for",
-        "reviews", "risks", "runs", "sessions", "standbys", "time_ms", "tools", "waiting",
+        "handoffs", "head_hash", "head_seq", "lead", "lost", "memory", "mission", "renew_at",
+        "resolved_for", "reviews", "risks", "runs", "sessions", "standbys", "time_ms", "tools",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -52,6 +57,8 @@ class RoomState:
         self.claims_by_resource: dict[str, dict[str, None]] = {}
         self.claims_by_step: dict[tuple[str, str], dict[str, None]] = {}
         self.claim_index = ClaimIndex()
+        # Claims that lapsed and were taken over, by id, oldest first.
+        self.lost: dict[str, Lost] = {}
         # A cache, not state: tool to the instant before which none of its leases wants renewing.
         self.renew_at: dict[str, int] = {}
         self.standbys: dict[str, Standby] = {}
@@ -80,6 +87,15 @@ class RoomState:
         """The instant that decisions use: never before the newest fact."""
         return max(clock_ms, self.time_ms)
 
+    def is_present(self, tool: str) -> bool:
+        """Whether a tool has entered and not left (the trust gate of contract P6)."""
+        presence = self.tools.get(tool)
+        return presence is not None and presence.present
+
+    def is_led_by(self, tool: str) -> bool:
+        """Whether a tool holds the lead's seat."""
+        return self.lead is not None and self.lead.tool == tool
+
     # -- claims ---------------------------------------------------------------------------------
 
     def add_claim(self, claim: Claim) -> None:
@@ -87,13 +103,12 @@ class RoomState:
         self.claims[claim.claim_id] = claim
         self.claims_by_tool.setdefault(claim.tool, {})[claim.claim_id] = None
         if claim.tool in self.renew_at:
-            due_ms = claim.expires_ms - claim.ttl_ms * 2 // 3
-            self.renew_at[claim.tool] = min(self.renew_at[claim.tool], due_ms)
+            self.renew_at[claim.tool] = min(self.renew_at[claim.tool], claim.renew_at_ms)
         self.claim_index.add(claim.claim_id, claim.paths)
         for resource in claim.resources:
             self.claims_by_resource.setdefault(resource, {})[claim.claim_id] = None
-        if claim.run and claim.step:
-            self.claims_by_step.setdefault((claim.run, claim.step), {})[claim.claim_id] = None
+        if (step := step_of(claim)) is not None:
+            self.claims_by_step.setdefault(step, {})[claim.claim_id] = None
 
     def end_claim(self, claim: Claim) -> None:
         """The one way a claim ends, whatever ended it; standbys that wait for it learn of it."""
@@ -102,9 +117,17 @@ class RoomState:
         self.claim_index.remove(claim.claim_id, claim.paths)
         for resource in claim.resources:
             _discard(self.claims_by_resource, resource, claim.claim_id)
-        if claim.run and claim.step:
-            _discard(self.claims_by_step, (claim.run, claim.step), claim.claim_id)
+        if (step := step_of(claim)) is not None:
+            _discard(self.claims_by_step, step, claim.claim_id)
         self.mark_held(f"fact:{claim.claim_id}")
+
+    def lose_claim(self, lost: Lost) -> None:
+        """A lapsed claim ends because somebody else takes it over."""
+        self.end_claim(lost.claim)
+        if lost.claim.paths or step_of(lost.claim) is not None:  # a check or a graph asks for it
+            self.lost[lost.claim.claim_id] = lost
+            for forgotten in list(self.lost)[:-LOST_MAX]:
+                del self.lost[forgotten]
 
     # -- standbys -------------------------------------------------------------------------------
 
@@ -137,16 +160,14 @@ class RoomState:
         """Open a blocker."""
         self.blockers[blocker.fact.event_id] = blocker
         self.blocker_index.add(blocker.fact.event_id, blocker.fact.paths)
-        if blocker.fact.run and blocker.fact.step:
-            step = (blocker.fact.run, blocker.fact.step)
+        if (step := step_of(blocker.fact)) is not None:
             self.blockers_by_step.setdefault(step, {})[blocker.fact.event_id] = None
 
     def end_blocker(self, blocker: Blocker) -> None:
         """Close a blocker."""
         del self.blockers[blocker.fact.event_id]
         self.blocker_index.remove(blocker.fact.event_id, blocker.fact.paths)
-        if blocker.fact.run and blocker.fact.step:
-            step = (blocker.fact.run, blocker.fact.step)
+        if (step := step_of(blocker.fact)) is not None:
             _discard(self.blockers_by_step, step, blocker.fact.event_id)
         self.mark_held(f"fact:{blocker.fact.event_id}")
 

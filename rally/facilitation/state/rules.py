@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rally.facilitation.state import leases
-from rally.facilitation.state.entities import Claim, Handoff, Task
+from rally.facilitation.state.entities import Blocker, Claim, Handoff, Standby, Task, step_of
 from rally.facilitation.state.past import Past
 from rally.facilitation.state.room import RoomState
 from rally.facilitation.state.runs import Run
@@ -25,13 +25,6 @@ def seated_by(fact: Fact) -> str | None:
     """Who has the lead's seat after a lead fact."""
     holders = {"taken": fact.tool, "given": fact.get("target")}
     return holders.get(fact.get("status", ""))
-
-
-def said_by(fact: Fact, other: Fact) -> bool:
-    """The owner test of C5 for facts that are not claims."""
-    if fact.tool != other.tool:
-        return False
-    return not fact.session_id or not other.session_id or fact.session_id == other.session_id
 
 
 def claim_of(fact: Fact) -> Claim:
@@ -65,15 +58,69 @@ def task_of(fact: Fact) -> Task:
     )
 
 
+def handoff_of(fact: Fact) -> Handoff:
+    """The handoff that a handoff fact opens."""
+    ack_by = fact.get("ack_by")
+    return Handoff(fact, from_rfc3339(ack_by) if ack_by else None)
+
+
+def standby_of(state: RoomState, past: Past, fact: Fact, *, without: str | None = None) -> Standby:
+    """The standby that a standby fact begins, with the conditions that hold already.
+
+    Args:
+        without: the id of an artifact that is being withdrawn.
+    """
+    wake_after = fact.get("wake_after")
+    until = tuple(fact.get("until", ()))
+    held = {
+        index
+        for index, condition in enumerate(until)
+        if holds_already(state, past, fact.run, condition, without=without)
+    }
+    return Standby(fact, from_rfc3339(wake_after) if wake_after else None, until, held)
+
+
 def forget_finished(state: RoomState, run: Run) -> None:
     """A run whose every task landed is history: the ledger answers for it from now on."""
     if run.finished:
         state.runs.pop(run.run_id, None)
 
 
+def is_person(tool: str) -> bool:
+    """Whether a tool id stands for a person; a convention that the ledger records, not a proof."""
+    return tool == "human" or tool.startswith(("human:", "human/"))
+
+
 def unscoped(fact: Fact) -> bool:
     """Whether a blocker names neither a path, nor a resource, nor a step of a run."""
-    return not (fact.paths or fact.get("resources") or (fact.run and fact.step))
+    return not (fact.paths or fact.get("resources") or step_of(fact))
+
+
+def concerning(state: RoomState, caller: tuple[str, str | None], now_ms: int) -> list[Blocker]:
+    """The open blockers that concern a tool, oldest first (contract P3).
+
+    Those that it raised, that overlap what it holds or belong to its step, and that are unscoped.
+    """
+    tool, session_id = caller
+    found = {
+        blocker_id
+        for blocker_id, blocker in state.blockers.items()
+        if blocker.fact.tool == tool or unscoped(blocker.fact)
+    }
+    resources: set[str] = set()
+    for claim in leases.each_own_claim(state, tool, session_id) if state.blockers else ():
+        if not leases.binds(claim, now_ms):
+            continue
+        resources.update(claim.resources)
+        for path in claim.paths:
+            found.update(blocker_id for blocker_id, _ in state.blocker_index.overlapping(path))
+        if (step := step_of(claim)) is not None:
+            found.update(state.blockers_by_step.get(step, ()))
+    return [
+        blocker
+        for blocker_id, blocker in state.blockers.items()
+        if blocker_id in found or not resources.isdisjoint(blocker.fact.get("resources", ()))
+    ]
 
 
 def closes(handoff: Handoff, answer: str) -> bool:
@@ -89,16 +136,10 @@ def closes(handoff: Handoff, answer: str) -> bool:
     return answer in ("rejected", "done")
 
 
-def fact_answered(state: RoomState, past: Past, event_id: str) -> bool:
-    """Contract S4 `fact:`: what the id names was resolved, receipted, released or otherwise ended."""
-    fact = past.fact(event_id)
-    return fact is not None and answered(state, fact)
-
-
 def answered(state: RoomState, fact: Fact) -> bool:
     """Whether a fact that could be answered has been, or has ended otherwise."""
     event_id = fact.event_id
-    if fact.get("trust") == "untrusted":
+    if not fact.has_effect:
         return False
     if fact.kind == "handoff":
         return event_id not in state.handoffs or bool(state.handoffs[event_id].receipts)
@@ -112,17 +153,21 @@ def answered(state: RoomState, fact: Fact) -> bool:
 
 
 def holds_already(
-    state: RoomState, past: Past, standby: Fact, condition: str, *, without: str | None = None
+    state: RoomState, past: Past, run: str | None, condition: str, *, without: str | None = None
 ) -> bool:
-    """Whether a `step:` or `fact:` condition of a standby that begins holds by now.
+    """Whether a `step:` or `fact:` condition of contract S4 holds by now.
+
+    `fact:` does when what the id names was resolved, receipted, released or otherwise ended.
 
     Args:
+        run: of the steps.
         without: the id of an artifact that is being withdrawn.
     """
     form, _, rest = condition.partition(":")
     if form == "step":
-        return bool(past.landings(standby.run or "", rest, without=without))
-    return form == "fact" and fact_answered(state, past, rest)
+        return bool(past.landings(run or "", rest, without=without))
+    fact = past.fact(rest) if form == "fact" else None
+    return fact is not None and answered(state, fact)
 
 
 def ends_standby(fact: Fact, standby: Fact) -> bool:
@@ -132,10 +177,11 @@ def ends_standby(fact: Fact, standby: Fact) -> bool:
     """
     same_step = (fact.run, fact.step) == (standby.run, standby.step)
     if fact.kind == "artifact":
-        return same_step and bool(fact.run and fact.step)
+        return same_step and step_of(fact) is not None
+    is_own = leases.owns(standby, fact.tool, fact.session_id)
     if fact.kind == "standby":
-        return same_step and said_by(fact, standby)
-    return fact.kind == "leave" and said_by(fact, standby)
+        return same_step and is_own
+    return fact.kind == "leave" and is_own
 
 
 def released_by(state: RoomState, fact_ref: str | None, fact: Fact) -> list[Claim]:
@@ -156,6 +202,14 @@ def closed_by(handoff: Handoff, answer: Fact) -> bool:
             return answer.tool != handoff.fact.tool
         return bool(target == answer.tool)
     return answer.kind == "resolve"
+
+
+def open_for(handoff: Handoff, tool: str) -> bool:
+    """Whether an open handoff still asks something of this tool (inbox, next, enter, checks)."""
+    target = handoff.fact.doc["target"]
+    if target == "all":
+        return handoff.fact.tool != tool and tool not in handoff.receipts
+    return bool(target == tool)
 
 
 def wants_review(artifact: Fact) -> bool:

@@ -20,7 +20,6 @@ from rally.hosts.host import Host
 
 TRANSIENT, QUOTA, AUTH, CONFIG = "transient", "quota", "auth", "config"
 SCHEMA, TIMEOUT, CRASH, POLICY = "schema", "timeout", "crash", "policy"
-FAILURES = (TRANSIENT, QUOTA, AUTH, CONFIG, SCHEMA, TIMEOUT, CRASH, POLICY)
 
 Record = dict[str, Any]
 
@@ -71,7 +70,7 @@ class Reading:
 
     Attributes:
         said: its last message; empty where there is none.
-        failure: one of `FAILURES`; None: it succeeded.
+        failure: one of the words above, `transient` to `policy`; None: it succeeded.
         why: what the failure was, one line.
     """
 
