@@ -64,8 +64,8 @@ def check(edges: list[Edge], *, down: bool) -> None:
         nodes = {node for layer in part.layers for node in layer}
         mine = {(e.source, e.target) for e in edges if e.source in nodes}
         rows = draw(part, labels, down=down, width=10_000)
-        if rows is not None:
-            assert followed(rows, down=down) == mine
+        assert rows is not None
+        assert followed(rows, down=down) == mine
 
 
 @given(EDGES)
