@@ -30,8 +30,9 @@ bytecode: $(STAMP)
 demo: bytecode
 	@$(BIN)/python demo/run.py
 
+# Most of the time a test waits for processes that it has started: two at a time take half as long.
 test: bytecode
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
