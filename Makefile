@@ -32,7 +32,7 @@ demo: bytecode
 
 # Most of the time a test waits for processes that it has started: two at a time take half as long.
 test: bytecode
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
