@@ -384,7 +384,7 @@ common = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 TestInMemory = LifeInMemory.TestCase
-TestInMemory.settings = settings(common, max_examples=250, stateful_step_count=60)
+TestInMemory.settings = settings(common, max_examples=160, stateful_step_count=60)
 TestOnDisk = LifeOnDisk.TestCase
 TestOnDisk.settings = settings(common, max_examples=50, stateful_step_count=40)
 # A minute of work; a machine that does other work beside it may take more than the usual limit.
