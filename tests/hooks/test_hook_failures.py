@@ -10,13 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hook_scene import COMMAND, PATIENCE_S, Scene
+from one_caller import listening
 
 from rally import relay
 from rally.cli.hook import journal
@@ -220,31 +220,6 @@ def test_the_log_does_not_grow(tmp_path: Path) -> None:
 # --- the daemon fails at one point of the exchange
 
 
-@contextmanager
-def in_the_daemons_place(scene: Scene, answer: Callable[[socket.socket], None]) -> Iterator[None]:
-    """A server that treats its first caller as `answer` does, then is gone.
-
-    The real daemon cannot be made to fail at exactly one point of an exchange.
-    """
-    scene.close()
-    path = Path(scene.env["RALLY_RUNTIME_DIR"], "rallyd.sock")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-
-    def serve() -> None:
-        caller, _ = listener.accept()
-        path.unlink()
-        listener.close()
-        with caller:
-            answer(caller)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield
-    thread.join(PATIENCE_S)
-
-
 def take(caller: socket.socket) -> None:
     """Read until the payload is there."""
     decoder = frames.Decoder()
@@ -255,7 +230,8 @@ def take(caller: socket.socket) -> None:
 
 def test_an_answer_that_is_lost_is_found_without_the_daemon(own_scene: Scene) -> None:
     """It took the question and went away."""
-    with in_the_daemons_place(own_scene, take):
+    own_scene.close()
+    with listening(own_scene.env, take):
         answer = own_scene.hook("claude", "PreToolUse", stdin=writing(own_scene))
     assert answer.exit == 2
     assert "held/a.py is claimed by codex:2" in answer.stderr
@@ -269,7 +245,8 @@ def test_a_daemon_that_hangs_is_not_waited_for(own_scene: Scene) -> None:
         take(caller)
         over.wait(PATIENCE_S)
 
-    with in_the_daemons_place(own_scene, hang):
+    own_scene.close()
+    with listening(own_scene.env, hang):
         answer = own_scene.hook("claude", "PreToolUse", stdin=writing(own_scene))
         over.set()
     assert answer.exit == 2
@@ -285,7 +262,8 @@ def test_half_an_answer_is_not_followed_by_another(
         take(caller)
         caller.sendall(frames.pack(frames.OUT, b"{}\n"))
 
-    with in_the_daemons_place(own_scene, begin):
+    own_scene.close()
+    with listening(own_scene.env, begin):
         answer = own_scene.hook("gemini", "BeforeTool", *flags, stdin=writing(own_scene))
     assert (answer.exit, answer.stdout, answer.stderr) == (code, "{}\n", "")
     assert "the daemon went away in the middle of its answer" in own_scene.journal()[-1]

@@ -7,42 +7,16 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from one_caller import listening
 from rallyd import PATIENCE_S, Daemon, Peer, holder, make_env, rally, running, start_rally
 
 from rally import __version__, relay
 from rally.wire import frames
 
 Env = dict[str, str]
-
-
-@contextmanager
-def listening(env: Env, answer: Callable[[socket.socket], None]) -> Iterator[None]:
-    """A server in the daemon's place that treats its first caller as `answer` does, then is gone.
-
-    The real daemon cannot be made to fail at exactly one point of an exchange.
-    """
-    folder = Path(env["RALLY_RUNTIME_DIR"])
-    folder.mkdir(mode=0o700)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(folder / "rallyd.sock"))
-    listener.listen()
-
-    def serve() -> None:
-        caller, _ = listener.accept()
-        (folder / "rallyd.sock").unlink()
-        listener.close()
-        with caller:
-            answer(caller)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield
-    thread.join(PATIENCE_S)
 
 
 def read_request(caller: socket.socket) -> None:

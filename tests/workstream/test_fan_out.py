@@ -86,8 +86,8 @@ class Taker:
                     return
                 await changes.after(seen)
                 continue
-            for _ in range(self._rng.randrange(4)):
-                await asyncio.sleep(0)
+            for _ in range(self._rng.randrange(3)):  # meanwhile the others go on
+                await self.call(action="list")
             end = "drop" if self._rng.random() < 0.1 else "done"
             await self.call(action=end, id=taken["task"]["id"])
             changes.tell()
